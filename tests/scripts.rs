@@ -1,0 +1,203 @@
+//! The live suite: runs the cases of `tests/scripts/` against a tracer on this kernel.
+//!
+//! Takes the cases of a folder and the program to try them on, by default the `rbt` of this
+//! build. Prints one line a case (`ok`, `FAIL`, `skip`, and `differs` for bpftrace) and a summary;
+//! ends with status 1 when a case failed. Never passes over a case silently: a skipped one is
+//! printed with its reason and counted.
+//!
+//! The test executable is the runner, so it can be copied to another machine:
+//! `scripts-HASH --rbt ./rbt --cases ./scripts [--patience 5] [--jobs 2] [NAME...]`.
+//! Given bpftrace as `--rbt`, it holds the expectations against the program they come from.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
+
+#[path = "support/cases.rs"]
+mod cases;
+#[path = "support/live.rs"]
+mod live;
+#[path = "support/needs.rs"]
+mod needs;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use cases::{Case, Peer};
+
+fn main() -> ExitCode {
+    let options = match Options::from_arguments(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("scripts: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("scripts: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What the command line asked for.
+struct Options {
+    tracer: PathBuf,
+    cases: PathBuf,
+    /// Factor on every time limit, for slow machines.
+    patience: f64,
+    jobs: usize,
+    /// Names are listed instead of run.
+    list: bool,
+    /// Only cases whose name contains one of these; all when empty.
+    wanted: Vec<String>,
+}
+
+impl Options {
+    fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+        let mut options = Options {
+            tracer: PathBuf::from(env!("CARGO_BIN_EXE_rbt")),
+            cases: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scripts")),
+            patience: 1.0,
+            jobs: 1,
+            list: false,
+            wanted: Vec::new(),
+        };
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
+            match argument.as_str() {
+                "--rbt" => options.tracer = value()?.into(),
+                "--cases" => options.cases = value()?.into(),
+                "--patience" => {
+                    options.patience = value()?.parse().map_err(|e| format!("--patience: {e}"))?;
+                }
+                "--jobs" | "--test-threads" => {
+                    options.jobs = value()?.parse().map_err(|e| format!("--jobs: {e}"))?;
+                }
+                "--list" => options.list = true,
+                // What `cargo test -- FLAG` says to every test executable of the workspace.
+                "--nocapture" | "--no-capture" | "--quiet" | "-q" | "--show-output" => {}
+                flag if flag.starts_with('-') => return Err(format!("no option {flag}")),
+                name => options.wanted.push(name.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// How a case ended.
+enum Verdict {
+    Passed,
+    Failed(Vec<String>),
+    Skipped(String),
+    /// The peer answers otherwise, as the case says it does.
+    Differs(String),
+}
+
+/// Runs what was asked for; gives the number of failures.
+fn run(options: &Options) -> Result<usize, String> {
+    let mut cases = cases::read_folder(&options.cases)?;
+    if cases.is_empty() {
+        return Err(format!("no case in {}", options.cases.display()));
+    }
+    let all = cases.len();
+    if !options.wanted.is_empty() {
+        cases.retain(|case| options.wanted.iter().any(|name| case.name.contains(name)));
+    }
+    if options.list {
+        for case in &cases {
+            println!("{}: test", case.name);
+        }
+        return Ok(0);
+    }
+    let is_peer = is_bpftrace(&options.tracer);
+    let next = AtomicUsize::new(0);
+    let counts = Mutex::new([0_usize; 4]);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.clamp(1, 16) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let begun = Instant::now();
+                    let verdict = decide(case, options, is_peer);
+                    // Held while printing, so that two cases' lines do not mix.
+                    let mut counts = counts.lock().unwrap_or_else(|e| e.into_inner());
+                    counts[report(case, &verdict, begun)] += 1;
+                }
+            });
+        }
+    });
+    let [passed, failed, skipped, differs] = counts.into_inner().unwrap_or_else(|e| e.into_inner());
+    println!(
+        "scripts: {passed} passed, {failed} failed, {skipped} skipped, {differs} differ, \
+         {} not asked for ({:.1} s)",
+        all - cases.len(),
+        started.elapsed().as_secs_f64()
+    );
+    Ok(failed)
+}
+
+fn decide(case: &Case, options: &Options, is_peer: bool) -> Verdict {
+    if let Some(reason) = needs::no_privileges() {
+        return Verdict::Skipped(reason);
+    }
+    if let Peer::Skipped(reason) = &case.peer
+        && is_peer
+    {
+        return Verdict::Skipped(reason.clone());
+    }
+    for requirement in &case.requires {
+        match needs::unmet(requirement, &options.tracer) {
+            Err(mistake) => return Verdict::Failed(vec![mistake]),
+            Ok(Some(reason)) => return Verdict::Skipped(reason),
+            Ok(None) => {}
+        }
+    }
+    let wrong = live::run(case, &options.tracer, options.patience);
+    match &case.peer {
+        Peer::Differs(reason) if is_peer && !wrong.is_empty() => Verdict::Differs(reason.clone()),
+        // The note has outlived what it was about.
+        Peer::Differs(reason) if is_peer => Verdict::Failed(vec![format!(
+            "bpftrace agrees, against the note \"differs: {reason}\""
+        )]),
+        _ if wrong.is_empty() => Verdict::Passed,
+        _ => Verdict::Failed(wrong),
+    }
+}
+
+/// Prints a case's line, and gives the place of its verdict among the four counts.
+fn report(case: &Case, verdict: &Verdict, begun: Instant) -> usize {
+    let name = &case.name;
+    match verdict {
+        Verdict::Passed => {
+            println!("ok      {name} ({} ms)", begun.elapsed().as_millis());
+            0
+        }
+        Verdict::Failed(wrong) => {
+            println!("FAIL    {name}");
+            for text in wrong {
+                println!("  {}", text.replace('\n', "\n  "));
+            }
+            1
+        }
+        Verdict::Skipped(reason) => {
+            println!("skip    {name} ({reason})");
+            2
+        }
+        Verdict::Differs(reason) => {
+            println!("differs {name} ({reason})");
+            3
+        }
+    }
+}
+
+fn is_bpftrace(tracer: &Path) -> bool {
+    Command::new(tracer)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.stdout.starts_with(b"bpftrace"))
+}
