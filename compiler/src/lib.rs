@@ -9,5 +9,6 @@ pub mod artifact;
 pub mod backend;
 pub mod btf;
 pub mod ir;
+pub mod nearest;
 pub mod target;
 pub mod types;

@@ -1,0 +1,151 @@
+//! Finds types by number and by name.
+//!
+//! Takes the bytes of types and strings; gives, after one pass, each type's place and a hash
+//! table of names. Four bytes a type for its place, four for its link in the table, and one
+//! table of 2^16 heads: no name is copied. Stops at the first record that cannot be read.
+
+use super::TypeId;
+use super::read::{self, Kind};
+
+/// Buckets of the table of names. The kernel's 126,000 types have about as many distinct
+/// names as this, so chains stay short.
+const BUCKETS: usize = 1 << 16;
+
+/// Places and names of all types.
+#[derive(Debug)]
+pub(super) struct Index {
+    /// Byte offset of each type's record; the entry of `void` is not used.
+    offsets: Vec<u32>,
+    /// The last type of each bucket; 0 ends a chain.
+    heads: Vec<u32>,
+    /// The type before each type in its bucket.
+    links: Vec<u32>,
+    /// Enums, whose values have names of their own.
+    enums: Vec<u32>,
+}
+
+impl Index {
+    /// Indexes all records up to the first that is malformed.
+    pub(super) fn build(types: &[u8], strings: &[u8]) -> Index {
+        // The kernel's types take 24 to 28 bytes on average; a wrong guess costs a copy.
+        let guess = types.len() / 26 + 1;
+        let mut index = Index {
+            offsets: Vec::with_capacity(guess),
+            heads: vec![0; BUCKETS],
+            links: Vec::with_capacity(guess),
+            enums: Vec::new(),
+        };
+        index.offsets.push(0);
+        index.links.push(0);
+        let mut offset = 0;
+        while let Some((record, next)) = read::record(types, offset) {
+            let (Ok(place), Ok(id)) = (u32::try_from(offset), u32::try_from(index.offsets.len()))
+            else {
+                break;
+            };
+            let mut link = 0;
+            if record.name != 0 && is_found_by_name(record.kind) {
+                if let Some(head) = index.heads.get_mut(bucket_at(strings, record.name)) {
+                    link = std::mem::replace(head, id);
+                }
+            }
+            if matches!(record.kind, Kind::Enum | Kind::Enum64) {
+                index.enums.push(id);
+            }
+            index.offsets.push(place);
+            index.links.push(link);
+            offset = next;
+        }
+        index
+    }
+
+    /// Types, `void` included.
+    pub(super) fn len(&self) -> u32 {
+        u32::try_from(self.offsets.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Where the type's record starts; `None` for `void` and what does not exist.
+    pub(super) fn offset(&self, id: TypeId) -> Option<u32> {
+        if id == TypeId::VOID {
+            return None;
+        }
+        self.offsets.get(id.0 as usize).copied()
+    }
+
+    /// Types whose name may be `name`, the highest number first.
+    pub(super) fn candidates(&self, name: &[u8]) -> impl Iterator<Item = TypeId> {
+        let first = self.heads.get(bucket_of(name)).copied().unwrap_or(0);
+        // Links only lead to lower numbers, so that no chain is endless.
+        std::iter::successors(Some(first), |at| self.links.get(*at as usize).copied())
+            .take_while(|at| *at != 0)
+            .map(TypeId)
+    }
+
+    /// All enums.
+    pub(super) fn enums(&self) -> impl Iterator<Item = TypeId> {
+        self.enums.iter().copied().map(TypeId)
+    }
+}
+
+/// Whether a script or a provider asks for such types by name.
+fn is_found_by_name(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Int
+            | Kind::Struct
+            | Kind::Union
+            | Kind::Enum
+            | Kind::Enum64
+            | Kind::Typedef
+            | Kind::Function
+            | Kind::Variable
+            | Kind::Float
+    )
+}
+
+/// The bucket of a name that stands alone.
+fn bucket_of(name: &[u8]) -> usize {
+    let mut hash = 0;
+    let mut chunks = name.chunks_exact(8);
+    for chunk in chunks.by_ref() {
+        hash = mix(hash, word_of(chunk));
+    }
+    fold(mix(hash, word_of(chunks.remainder())))
+}
+
+/// The bucket of the name at `offset` of the strings: the same number as [`bucket_of`], found
+/// eight bytes at a time without looking for the end first. This loop is what indexing costs.
+fn bucket_at(strings: &[u8], offset: u32) -> usize {
+    let mut rest = strings.get(offset as usize..).unwrap_or(&[]);
+    let mut hash = 0;
+    while let Some((chunk, after)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*chunk);
+        // The lowest bit set here is the top bit of the first zero byte.
+        let zeros = word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080;
+        if zeros != 0 {
+            let kept = zeros.trailing_zeros() & !7;
+            return fold(mix(hash, word & !(u64::MAX << kept)));
+        }
+        hash = mix(hash, word);
+        rest = after;
+    }
+    let end = rest.iter().position(|byte| *byte == 0).unwrap_or(0);
+    fold(mix(hash, word_of(rest.get(..end).unwrap_or(&[]))))
+}
+
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn fold(hash: u64) -> usize {
+    (hash >> 48) as usize
+}
+
+/// At most eight bytes as a number, missing ones zero.
+fn word_of(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    for (to, from) in word.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    u64::from_le_bytes(word)
+}

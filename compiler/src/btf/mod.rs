@@ -1,0 +1,466 @@
+//! Reads BTF: find a type by name, walk a struct, find an offset.
+//!
+//! Takes the raw bytes of a kernel's type information, in whatever the host holds them (a
+//! mapped file, a vector); gives types by number and by name. Nothing is read before the
+//! first question, which builds an index in one pass over the bytes. Never allocates per
+//! type, and never panics or loops on malformed bytes: what cannot be read does not exist.
+
+mod builder;
+mod index;
+mod read;
+mod search;
+#[cfg(test)]
+mod tests;
+
+pub use builder::{BtfBuilder, IntEncoding, Linkage, MemberSpec};
+
+use index::Index;
+use read::{Kind, Record};
+use std::cell::OnceCell;
+use std::fmt;
+use std::ops::Range;
+
+/// Number of a type; 0 is `void`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TypeId(pub u32);
+
+impl TypeId {
+    /// `void`
+    pub const VOID: TypeId = TypeId(0);
+}
+
+/// The type information of a kernel.
+///
+/// Private fields: `types` and `strings` are ranges inside `bytes`.
+pub struct Btf {
+    bytes: Box<dyn AsRef<[u8]>>,
+    types: Range<usize>,
+    strings: Range<usize>,
+    index: OnceCell<Index>,
+}
+
+/// Why bytes are not BTF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BtfError {
+    /// Shorter than a header, or than the header says.
+    Truncated,
+    /// The first two bytes are not BTF's.
+    Magic,
+    /// BTF of a machine of the other byte order.
+    ByteOrder,
+    /// A version this reader does not know.
+    Version(u8),
+}
+
+/// A type as BTF has it. Names are empty where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BtfType<'a> {
+    /// No type.
+    Void,
+    /// An integer.
+    Int {
+        /// `unsigned int`
+        name: &'a str,
+        /// Bytes.
+        size: u32,
+        /// Two's complement if so.
+        is_signed: bool,
+        /// Marked as a character (compilers seldom do).
+        is_char: bool,
+        /// `_Bool`
+        is_bool: bool,
+        /// Bits that carry the value.
+        bits: u8,
+    },
+    /// A pointer to that type.
+    Pointer(TypeId),
+    /// Elements one after the other.
+    Array {
+        /// What each is.
+        element: TypeId,
+        /// How many; 0 for a flexible array.
+        count: u32,
+    },
+    /// A struct or union; its members by [`Btf::members`].
+    Struct {
+        /// Its tag.
+        name: &'a str,
+        /// Bytes.
+        size: u32,
+        /// A union.
+        is_union: bool,
+    },
+    /// An enum; its values by [`Btf::enumerators`].
+    Enum {
+        /// Its tag.
+        name: &'a str,
+        /// Bytes.
+        size: u32,
+        /// Some value is negative.
+        is_signed: bool,
+    },
+    /// A struct or union that is named but not described.
+    Forward {
+        /// Its tag.
+        name: &'a str,
+        /// A union.
+        is_union: bool,
+    },
+    /// Another name of a type.
+    Typedef {
+        /// The new name.
+        name: &'a str,
+        /// The type.
+        to: TypeId,
+    },
+    /// `const`, `volatile` or `restrict` of a type.
+    Modifier(TypeId),
+    /// A type with an attribute (`user`, `rcu`, `percpu`).
+    TypeTag {
+        /// The attribute.
+        tag: &'a str,
+        /// The type.
+        to: TypeId,
+    },
+    /// A function.
+    Function {
+        /// Its name.
+        name: &'a str,
+        /// Its [`BtfType::Prototype`].
+        prototype: TypeId,
+    },
+    /// Result and parameters of a function; the latter by [`Btf::parameters`].
+    Prototype {
+        /// What it returns.
+        result: TypeId,
+    },
+    /// A variable.
+    Variable {
+        /// Its name.
+        name: &'a str,
+        /// Its type.
+        ty: TypeId,
+    },
+    /// A section and the variables in it.
+    Section {
+        /// `.data..percpu`
+        name: &'a str,
+        /// Bytes.
+        size: u32,
+    },
+    /// A floating-point number.
+    Float {
+        /// `double`
+        name: &'a str,
+        /// Bytes.
+        size: u32,
+    },
+    /// An attribute of a declaration.
+    DeclarationTag {
+        /// The attribute.
+        tag: &'a str,
+        /// What it is said of.
+        of: TypeId,
+    },
+}
+
+/// A member of a struct or union.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Its name; empty for an anonymous struct or union.
+    pub name: &'a str,
+    /// Its type.
+    pub ty: TypeId,
+    /// Bits from the start of the struct.
+    pub bit_offset: u32,
+    /// Bits, if it is a bit-field.
+    pub bit_width: Option<u32>,
+}
+
+/// Longest chain of typedefs and modifiers that is followed.
+const MOST_LINKS: u32 = 64;
+
+impl Btf {
+    /// Type information in `bytes`. Looks at the header only.
+    ///
+    /// Errors: the header is not one of BTF, or promises more bytes than there are.
+    pub fn new(bytes: Box<dyn AsRef<[u8]>>) -> Result<Btf, BtfError> {
+        let (types, strings) = read::header((*bytes).as_ref())?;
+        Ok(Btf {
+            bytes,
+            types,
+            strings,
+            index: OnceCell::new(),
+        })
+    }
+
+    /// How many types there are, `void` included: numbers below it exist.
+    pub fn len(&self) -> u32 {
+        self.index().len()
+    }
+
+    /// Whether there is no type but `void`.
+    pub fn is_empty(&self) -> bool {
+        self.len() <= 1
+    }
+
+    /// Every type's number, `void` left out.
+    pub fn ids(&self) -> impl Iterator<Item = TypeId> + use<> {
+        (1..self.len()).map(TypeId)
+    }
+
+    /// The type of that number; `None` if there is no such type.
+    pub fn get(&self, id: TypeId) -> Option<BtfType<'_>> {
+        if id == TypeId::VOID {
+            return Some(BtfType::Void);
+        }
+        let record = self.record(id)?;
+        let name = self.string(record.name);
+        let to = TypeId(record.size_or_type);
+        let size = record.size_or_type;
+        Some(match record.kind {
+            Kind::Int => {
+                let word = record.word(0)?;
+                let encoding = word >> 24;
+                BtfType::Int {
+                    name,
+                    size,
+                    is_signed: encoding & 1 != 0,
+                    is_char: encoding & 2 != 0,
+                    is_bool: encoding & 4 != 0,
+                    bits: (word & 0xff) as u8,
+                }
+            }
+            Kind::Pointer => BtfType::Pointer(to),
+            Kind::Array => BtfType::Array {
+                element: TypeId(record.word(0)?),
+                count: record.word(2)?,
+            },
+            Kind::Struct | Kind::Union => BtfType::Struct {
+                name,
+                size,
+                is_union: record.kind == Kind::Union,
+            },
+            Kind::Enum | Kind::Enum64 => BtfType::Enum {
+                name,
+                size,
+                is_signed: record.has_flag,
+            },
+            Kind::Forward => BtfType::Forward {
+                name,
+                is_union: record.has_flag,
+            },
+            Kind::Typedef => BtfType::Typedef { name, to },
+            Kind::Const | Kind::Volatile | Kind::Restrict => BtfType::Modifier(to),
+            Kind::TypeTag => BtfType::TypeTag { tag: name, to },
+            Kind::Function => BtfType::Function {
+                name,
+                prototype: to,
+            },
+            Kind::Prototype => BtfType::Prototype { result: to },
+            Kind::Variable => BtfType::Variable { name, ty: to },
+            Kind::Section => BtfType::Section { name, size },
+            Kind::Float => BtfType::Float { name, size },
+            Kind::DeclarationTag => BtfType::DeclarationTag { tag: name, of: to },
+        })
+    }
+
+    /// The type behind typedefs, modifiers and tags; `void` if the chain is broken or endless.
+    pub fn resolve(&self, id: TypeId) -> TypeId {
+        let mut at = id;
+        for _ in 0..MOST_LINKS {
+            match self.get(at) {
+                Some(
+                    BtfType::Typedef { to, .. }
+                    | BtfType::Modifier(to)
+                    | BtfType::TypeTag { to, .. },
+                ) => at = to,
+                Some(_) => return at,
+                None => return TypeId::VOID,
+            }
+        }
+        TypeId::VOID
+    }
+
+    /// [`Btf::resolve`] and [`Btf::get`] in one.
+    pub fn resolved(&self, id: TypeId) -> BtfType<'_> {
+        self.get(self.resolve(id)).unwrap_or(BtfType::Void)
+    }
+
+    /// The type behind modifiers and tags, typedefs kept.
+    pub fn unmodified(&self, id: TypeId) -> TypeId {
+        let mut at = id;
+        for _ in 0..MOST_LINKS {
+            match self.get(at) {
+                Some(BtfType::Modifier(to) | BtfType::TypeTag { to, .. }) => at = to,
+                Some(_) => return at,
+                None => return TypeId::VOID,
+            }
+        }
+        TypeId::VOID
+    }
+
+    /// Whether the chain of modifiers and tags that starts at `id` (a pointer's target)
+    /// carries the attribute `tag`: `user` for pointers into user memory.
+    pub fn has_tag(&self, id: TypeId, tag: &str) -> bool {
+        let mut at = id;
+        for _ in 0..MOST_LINKS {
+            match self.get(at) {
+                Some(BtfType::TypeTag { tag: found, .. }) if found == tag => return true,
+                Some(BtfType::Modifier(to) | BtfType::TypeTag { to, .. }) => at = to,
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// Members of a struct or union, in order; nothing for other types.
+    pub fn members(&self, id: TypeId) -> impl Iterator<Item = Member<'_>> {
+        let record = self.record_of(id, |kind| matches!(kind, Kind::Struct | Kind::Union));
+        let has_widths = record.is_some_and(|r| r.has_flag);
+        words(record).map(move |[name, ty, offset]| Member {
+            name: self.string(name),
+            ty: TypeId(ty),
+            bit_offset: if has_widths {
+                offset & 0x00ff_ffff
+            } else {
+                offset
+            },
+            bit_width: Some(offset >> 24).filter(|width| has_widths && *width != 0),
+        })
+    }
+
+    /// Parameters of a function or its prototype, in order; nothing for other types. A
+    /// variadic function's last parameter has no name and is `void`.
+    pub fn parameters(&self, id: TypeId) -> impl Iterator<Item = (&str, TypeId)> {
+        let id = match self.get(id) {
+            Some(BtfType::Function { prototype, .. }) => prototype,
+            _ => id,
+        };
+        let record = self.record_of(id, |kind| kind == Kind::Prototype);
+        words(record).map(|[name, ty]| (self.string(name), TypeId(ty)))
+    }
+
+    /// What a function or a prototype returns; `None` for other types.
+    pub fn result(&self, id: TypeId) -> Option<TypeId> {
+        match self.get(id)? {
+            BtfType::Function { prototype, .. } => match self.get(prototype)? {
+                BtfType::Prototype { result } => Some(result),
+                _ => None,
+            },
+            BtfType::Prototype { result } => Some(result),
+            _ => None,
+        }
+    }
+
+    /// Names and values of an enum, in order; nothing for other types.
+    pub fn enumerators(&self, id: TypeId) -> impl Iterator<Item = (&str, i64)> {
+        let record = self.record_of(id, |kind| matches!(kind, Kind::Enum | Kind::Enum64));
+        let is_signed = record.is_some_and(|r| r.has_flag);
+        let narrow = record.filter(|r| r.kind == Kind::Enum);
+        let wide = record.filter(|r| r.kind == Kind::Enum64);
+        let narrow = words(narrow).map(move |[name, value]| {
+            let value = if is_signed {
+                i64::from(value as i32)
+            } else {
+                i64::from(value)
+            };
+            (name, value)
+        });
+        let wide = words(wide)
+            .map(|[name, low, high]| (name, (u64::from(high) << 32 | u64::from(low)) as i64));
+        narrow
+            .chain(wide)
+            .map(|(name, value)| (self.string(name), value))
+    }
+
+    /// Variables of a section: type of the variable, byte offset, bytes.
+    pub fn section_variables(&self, id: TypeId) -> impl Iterator<Item = (TypeId, u32, u32)> {
+        let record = self.record_of(id, |kind| kind == Kind::Section);
+        words(record).map(|[ty, offset, size]| (TypeId(ty), offset, size))
+    }
+
+    /// Bytes a value of that type takes; `None` for what has no size.
+    pub fn size_of(&self, id: TypeId) -> Option<u32> {
+        self.size_within(id, MOST_LINKS)
+    }
+
+    fn size_within(&self, id: TypeId, links: u32) -> Option<u32> {
+        match self.resolved(id) {
+            BtfType::Int { size, .. }
+            | BtfType::Struct { size, .. }
+            | BtfType::Enum { size, .. }
+            | BtfType::Float { size, .. }
+            | BtfType::Section { size, .. } => Some(size),
+            BtfType::Pointer(_) => Some(8),
+            BtfType::Array { element, count } => self
+                .size_within(element, links.checked_sub(1)?)?
+                .checked_mul(count),
+            BtfType::Variable { ty, .. } => self.size_within(ty, links.checked_sub(1)?),
+            _ => None,
+        }
+    }
+
+    fn record(&self, id: TypeId) -> Option<Record<'_>> {
+        let offset = self.index().offset(id)?;
+        read::record(self.type_bytes(), offset as usize).map(|(record, _)| record)
+    }
+
+    fn record_of(&self, id: TypeId, wanted: impl Fn(Kind) -> bool) -> Option<Record<'_>> {
+        self.record(id).filter(|record| wanted(record.kind))
+    }
+
+    /// The string at `offset`; empty if there is none or it is not UTF-8.
+    fn string(&self, offset: u32) -> &str {
+        std::str::from_utf8(read::string(self.string_bytes(), offset)).unwrap_or("")
+    }
+
+    fn type_bytes(&self) -> &[u8] {
+        let bytes = (*self.bytes).as_ref();
+        bytes.get(self.types.clone()).unwrap_or(&[])
+    }
+
+    fn string_bytes(&self) -> &[u8] {
+        let bytes = (*self.bytes).as_ref();
+        bytes.get(self.strings.clone()).unwrap_or(&[])
+    }
+
+    fn index(&self) -> &Index {
+        self.index
+            .get_or_init(|| Index::build(self.type_bytes(), self.string_bytes()))
+    }
+}
+
+/// The entries after a record's head, `N` words each.
+fn words<const N: usize>(record: Option<Record<'_>>) -> impl Iterator<Item = [u32; N]> {
+    let tail = record.map_or(&[][..], |r| r.tail);
+    tail.chunks_exact(N * 4).map(|chunk| {
+        let mut entry = [0; N];
+        for (word, bytes) in entry.iter_mut().zip(chunk.chunks_exact(4)) {
+            *word = read::u32_of(bytes);
+        }
+        entry
+    })
+}
+
+impl fmt::Debug for Btf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Btf")
+            .field("types", &self.types)
+            .field("strings", &self.strings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for BtfError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BtfError::Truncated => f.write_str("the type information is cut short"),
+            BtfError::Magic => f.write_str("this is not BTF"),
+            BtfError::ByteOrder => f.write_str("this is BTF of the other byte order"),
+            BtfError::Version(version) => write!(f, "BTF version {version} is not known"),
+        }
+    }
+}
+
+impl std::error::Error for BtfError {}

@@ -1,0 +1,135 @@
+//! BTF written by the builder and read back, and BTF that is broken.
+
+use super::*;
+
+fn read(bytes: Vec<u8>) -> Btf {
+    Btf::new(Box::new(bytes)).expect("a good header")
+}
+
+#[test]
+fn what_the_builder_writes_is_read_back() {
+    let mut b = BtfBuilder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let node = b.reserve();
+    let to_node = b.pointer(node);
+    let constant = b.constant(int);
+    let alias = b.typedef("number_t", constant);
+    b.structure_at(
+        node,
+        "node",
+        16,
+        &[
+            MemberSpec::new("next", to_node, 0),
+            MemberSpec::bits("low", int, 64, 3),
+            MemberSpec::bits("high", int, 67, 29),
+            MemberSpec::new("value", alias, 12),
+        ],
+    );
+    let colour = b.enumeration("colour", 4, &[("RED", -1), ("BLUE", 7)]);
+    let wide = b.enumeration("wide", 8, &[("HUGE", 1 << 40)]);
+    let proto = b.prototype(int, &[("n", to_node), ("", TypeId::VOID)]);
+    let function = b.function("walk", proto, Linkage::Global);
+    let array = b.array(alias, 5);
+    let btf = read(b.finish());
+
+    assert_eq!(btf.find_struct("node"), Some(node));
+    assert_eq!(btf.find_union("node"), None);
+    assert_eq!(btf.find_function("walk"), Some(function));
+    assert_eq!(btf.find_typedef("number_t"), Some(alias));
+    assert_eq!(btf.resolve(alias), int);
+    assert_eq!(btf.size_of(array), Some(20));
+    let members: Vec<_> = btf
+        .members(node)
+        .map(|m| (m.name, m.bit_offset, m.bit_width))
+        .collect();
+    let expected = [
+        ("next", 0, None),
+        ("low", 64, Some(3)),
+        ("high", 67, Some(29)),
+        ("value", 96, None),
+    ];
+    assert_eq!(members, expected);
+    assert_eq!(
+        btf.enumerators(colour).collect::<Vec<_>>(),
+        [("RED", -1), ("BLUE", 7)]
+    );
+    assert_eq!(btf.enumerator("BLUE"), Some((colour, 7)));
+    assert_eq!(btf.enumerator("HUGE"), Some((wide, 1 << 40)));
+    assert_eq!(btf.enumerator("BLU"), None);
+    assert_eq!(
+        btf.parameters(function).collect::<Vec<_>>(),
+        [("n", to_node), ("", TypeId::VOID)]
+    );
+    assert_eq!(btf.result(function), Some(int));
+    assert_eq!(btf.nearest_struct("nodes"), Some("node"));
+}
+
+#[test]
+fn names_of_every_length_are_found() {
+    let names: Vec<String> = (1..40).map(|n| "x".repeat(n)).collect();
+    let mut b = BtfBuilder::new();
+    let ids: Vec<TypeId> = names.iter().map(|n| b.forward_typedef(n)).collect();
+    let btf = read(b.finish());
+    for (name, id) in names.iter().zip(ids) {
+        assert_eq!(btf.find_typedef(name), Some(id), "{name}");
+    }
+}
+
+impl BtfBuilder {
+    fn forward_typedef(&mut self, name: &str) -> TypeId {
+        self.typedef(name, TypeId::VOID)
+    }
+}
+
+#[test]
+fn chains_without_end_are_given_up() {
+    let mut b = BtfBuilder::new();
+    b.typedef("a", TypeId(2));
+    b.typedef("b", TypeId(1));
+    let own = b.array(TypeId(4), 3);
+    let btf = read(b.finish());
+    assert_eq!(btf.resolve(TypeId(1)), TypeId::VOID);
+    assert!(!btf.has_tag(TypeId(1), "user"));
+    assert_eq!(btf.size_of(own), None);
+}
+
+#[test]
+fn broken_bytes_are_survived() {
+    let mut b = BtfBuilder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    b.structure(
+        "pair",
+        8,
+        &[
+            MemberSpec::new("first", int, 0),
+            MemberSpec::new("x", int, 4),
+        ],
+    );
+    b.enumeration("e", 4, &[("A", 1)]);
+    let good = b.finish();
+    assert_eq!(Btf::new(Box::new(vec![0; 64])).err(), Some(BtfError::Magic));
+    for length in 0..good.len() {
+        let short = good.get(..length).expect("shorter").to_vec();
+        assert_eq!(Btf::new(Box::new(short)).err(), Some(BtfError::Truncated));
+    }
+    // Every byte in turn set to values that break counts, kinds, offsets and references.
+    for at in 0..good.len() {
+        for value in [0, 1, 0x13, 0x7f, 0xff] {
+            let mut bytes = good.clone();
+            *bytes.get_mut(at).expect("inside") = value;
+            let Ok(btf) = Btf::new(Box::new(bytes)) else {
+                continue;
+            };
+            for id in btf.ids().chain([TypeId(u32::MAX)]) {
+                btf.get(id);
+                btf.resolve(id);
+                btf.size_of(id);
+                assert!(btf.members(id).count() <= good.len());
+                assert!(btf.enumerators(id).count() <= good.len());
+                assert!(btf.parameters(id).count() <= good.len());
+            }
+            btf.find_struct("pair");
+            btf.enumerator("A");
+        }
+    }
+}
