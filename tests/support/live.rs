@@ -41,7 +41,7 @@ pub fn run(case: &Case, tracer: &Path, patience: f64) -> Vec<String> {
 }
 
 fn outcome(case: &Case, tracer: &Path, patience: f64) -> Result<Outcome, String> {
-    let background = match &case.before {
+    let mut background = match &case.before {
         Some(text) => Some(Group(spawn(&mut shell(text), "BEFORE")?)),
         None => None,
     };
@@ -68,7 +68,7 @@ fn outcome(case: &Case, tracer: &Path, patience: f64) -> Result<Outcome, String>
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut tracer = Group(spawn(&mut command, "the tracer")?);
-    follow(case, &mut tracer, patience)
+    follow(case, &mut tracer, &mut background, patience)
 }
 
 /// What the tracer's output threads report.
@@ -78,7 +78,12 @@ enum Piece {
 }
 
 /// Collects the tracer's output until it ends, doing in between what the case asks for.
-fn follow(case: &Case, tracer: &mut Group, patience: f64) -> Result<Outcome, String> {
+fn follow(
+    case: &Case,
+    tracer: &mut Group,
+    background: &mut Option<Group>,
+    patience: f64,
+) -> Result<Outcome, String> {
     let (sender, pieces) = mpsc::channel();
     if let Some(stdout) = tracer.0.stdout.take() {
         forward(stdout, sender.clone(), Piece::Stdout);
@@ -111,6 +116,10 @@ fn follow(case: &Case, tracer: &mut Group, patience: f64) -> Result<Outcome, Str
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(5)),
         }
         let now = Instant::now();
+        // Left unwaited for, a background process that ended would still be there for the tracer.
+        if let Some(group) = background {
+            let _ = group.0.try_wait();
+        }
         if status.is_none() {
             status = tracer.0.try_wait().map_err(|e| format!("wait: {e}"))?;
             // A process the tracer left behind may hold its output open for ever.
