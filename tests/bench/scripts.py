@@ -1,0 +1,44 @@
+"""The scripts that are measured: tables and nothing else."""
+
+ENTER = "tracepoint:raw_syscalls:sys_enter"
+EXIT = "tracepoint:raw_syscalls:sys_exit"
+
+# Measured from the start of the process to the attach notice and, after an interrupt, to the end.
+STARTUP = {
+    "BEGIN, exit": "BEGIN { exit(); }",
+    "main job": f"{ENTER} {{ @[comm] = count(); }}",
+    "latency by command": f"{ENTER} {{ @start[tid] = nsecs; }} {EXIT} /@start[tid]/ "
+                          "{ @ns[comm] = hist(nsecs - @start[tid]); delete(@start, tid); }",
+    "every system call": "tracepoint:syscalls:sys_enter_* { @[probe] = count(); }",
+}
+# The peer needs half a minute for one run of these.
+STARTUP_ONCE = {"every system call"}
+
+# Measured at each of the load's system calls.
+EMPTY = "nothing"
+COST = {
+    EMPTY: f"{ENTER} {{ }}",
+    "@ = count()": f"{ENTER} {{ @ = count(); }}",
+    "@[comm] = count()": f"{ENTER} {{ @[comm] = count(); }}",
+    "@[pid, comm] = count()": f"{ENTER} {{ @[pid, comm] = count(); }}",
+    "@ = hist(args.id)": f"{ENTER} {{ @ = hist(args.id); }}",
+    "@ = lhist(args.id, ...)": f"{ENTER} {{ @ = lhist(args.id, 0, 400, 10); }}",
+    "@[args.id] = count()": f"{ENTER} {{ @[args.id] = count(); }}",
+    "@[args.id] = sum(1)": f"{ENTER} {{ @[args.id] = sum(1); }}",
+    "@[args.id] = avg(...)": f"{ENTER} {{ @[args.id] = avg(args.id); }}",
+    "@[args.id] = min(...)": f"{ENTER} {{ @[args.id] = min(args.id); }}",
+    "@[args.id] = max(...)": f"{ENTER} {{ @[args.id] = max(args.id); }}",
+    "@[args.id] = stats(...)": f"{ENTER} {{ @[args.id] = stats(args.id); }}",
+    "@[args.id] = nsecs": f"{ENTER} {{ @[args.id] = nsecs; }}",
+    "@++": f"{ENTER} {{ @++; }}",
+    "/pid == 1/ @ = count()": f"{ENTER} /pid == 1/ {{ @ = count(); }}",
+    "one named call": "tracepoint:syscalls:sys_enter_getppid { @[comm] = count(); }",
+    "printf of two values": f'{ENTER} {{ printf("%d %s\\n", pid, comm); }}',
+    "latency, two probes": STARTUP["latency by command"],
+}
+
+# One line for each system call of the load.
+PRINTF = f'{ENTER} {{ printf("%d %s\\n", pid, comm); }}'
+
+# A key of its own for each system call of the load.
+KEYS = ENTER + " {{ @[args.id, tid, nsecs] = count(); }}"

@@ -1,0 +1,266 @@
+"""One function a section: it measures both tracers in turn and prints one table.
+
+Takes a `Bench`. Each table begins with ratios, rbt to peer. What could not be measured is
+printed as `-` with the reason below the table; it is never left out.
+"""
+import collections
+import contextlib
+import os
+import re
+import signal
+import statistics
+import subprocess
+import time
+
+import bpf
+import scripts
+
+
+class Bench:
+    """The two tracers, the compiled tools, and what was asked for."""
+
+    def __init__(self, ours, peer, folder, chosen):
+        self.tracers = [ours, peer]
+        self.folder = folder
+        self.rounds = chosen.rounds
+        self.calls = chosen.calls
+        self.seconds = chosen.seconds
+        self.only = chosen.only
+        # The last CPU: interrupts and the machine's own work tend to be on the first.
+        self.cpu = os.cpu_count() - 1
+        self.notes = []
+
+    def tool(self, name):
+        return os.path.join(self.folder, name)
+
+    def chosen(self, table):
+        return [name for name in table if not self.only or any(word in name for word in self.only)]
+
+    def in_turn(self, number):
+        """The tracers, the first one changing from round to round."""
+        return self.tracers[number % 2:] + self.tracers[:number % 2]
+
+    def load(self, bursts):
+        """Nanoseconds of CPU one call of the load takes: the lower quartile of some bursts, as
+        whatever else happens on a machine only ever adds."""
+        out = subprocess.run([self.tool("calls"), str(self.cpu), str(self.calls), str(bursts)],
+                             stdout=subprocess.PIPE, text=True, check=True).stdout
+        return sorted(map(float, out.split()))[bursts // 4]
+
+    def note(self, what, tracer, error):
+        self.notes.append(f"{tracer.name}, {what}: {error}")
+
+    def finish(self, head, rows):
+        """Prints a table and, below it, why anything is missing from it."""
+        texts = [head] + [[cell if isinstance(cell, str) else figure(cell) for cell in row] for row in rows]
+        widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
+        for row in texts:
+            print("  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
+                            for column, (cell, width) in enumerate(zip(row, widths))))
+        for text in dict.fromkeys(self.notes):
+            print(f"- {text}")
+        self.notes.clear()
+
+
+def figure(value):
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+    return f"{value:,}"
+
+
+def median(values):
+    return statistics.median(values) if values else None
+
+
+def ratio(ours, peer):
+    """Ours to the peer's; None where that says nothing."""
+    return ours / peer if ours is not None and peer else None
+
+
+def pairs(table, head, bench):
+    """A row a script: for each figure its ratio first, then for each figure both values.
+    `table` holds, by script and tracer, lists of tuples of figures, one a round; `head` names
+    the figures and their units."""
+    ours, peer = bench.tracers
+    rows = []
+    for name, by_tracer in table.items():
+        values = {tracer.name: [median(column) for column in zip(*by_tracer[tracer.name])] or [None] * len(head)
+                  for tracer in bench.tracers}
+        both = list(zip(values[ours.name], values[peer.name]))
+        rows.append([name, *(ratio(*pair) for pair in both), *(" : ".join(map(figure, pair)) for pair in both)])
+    print(f"ratios and figures are {ours.name} : {peer.name}")
+    bench.finish(["", *(title for title, _ in head), *(f"{title}, {unit}" for title, unit in head)], rows)
+
+
+def startup(bench):
+    table = {name: collections.defaultdict(list) for name in bench.chosen(scripts.STARTUP)}
+    for number in range(bench.rounds):
+        for name in table:
+            if number and name in scripts.STARTUP_ONCE:
+                continue
+            for tracer in bench.in_turn(number):
+                script = scripts.STARTUP[name]
+                # A script that exits by itself is not interrupted.
+                stop = 0 if "exit()" in script else int(signal.SIGINT)
+                out = subprocess.run([bench.tool("launch"), tracer.root, str(stop), "Attached ",
+                                      *tracer.command, "-e", script], stdout=subprocess.PIPE, text=True).stdout
+                attached, wall, cpu, memory, status = map(float, out.split())
+                if attached < 0 or status != 0:
+                    bench.note(name, tracer, f"ended with status {status:.0f}")
+                else:
+                    table[name][tracer.name].append((attached, cpu, memory / 1024, wall - attached))
+    pairs(table, [("attached", "ms"), ("CPU", "ms"), ("memory", "MiB"), ("end", "ms")], bench)
+
+
+def size(bench):
+    rows = []
+    figures = {}
+    for tracer in bench.tracers:
+        program = tracer.command[0]
+        if not program.startswith("/"):
+            program = f"/usr/bin/{program}"
+        ldd = ["ldd", program] if tracer.root == "/" else ["chroot", tracer.root, "ldd", program]
+        listing = subprocess.run(ldd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+        libraries = re.findall(r"^\s+(?:\S+ => )?(/\S+) \(0x", listing, re.MULTILINE)
+        inside = [os.stat(_in_root(tracer.root, path)).st_size for path in libraries]
+        own = os.stat(_in_root(tracer.root, program)).st_size
+        figures[tracer.name] = (own, len(libraries), sum(inside))
+        print(f"{tracer.name}: {', '.join(sorted(map(os.path.basename, libraries))) or 'no shared library'}")
+    ours, peer = (figures[tracer.name] for tracer in bench.tracers)
+    for title, a, b in (("program, bytes", ours[0], peer[0]), ("shared libraries", ours[1], peer[1]),
+                        ("libraries, bytes", ours[2], peer[2]),
+                        ("all, bytes", ours[0] + ours[2], peer[0] + peer[2])):
+        rows.append([title, ratio(a, b), a, b])
+    bench.finish(["", "rbt:peer", "rbt", "peer"], rows)
+
+
+def _in_root(root, path):
+    """Where a path inside a root is from outside it, symbolic links followed inside."""
+    if root == "/":
+        return path
+    out = subprocess.run(["chroot", root, "readlink", "-f", path], stdout=subprocess.PIPE, text=True).stdout
+    return root + out.strip()
+
+
+@contextlib.contextmanager
+def _attached(bench, tracer, name, script):
+    """A run that is attached, or None with a note why not."""
+    try:
+        with tracer.tracing(script) as run:
+            yield run
+    except RuntimeError as error:
+        bench.note(name, tracer, error)
+        yield None
+
+
+def code(bench):
+    table = {name: collections.defaultdict(list) for name in bench.chosen(scripts.COST)}
+    for name in table:
+        for tracer in bench.tracers:
+            with _attached(bench, tracer, name, scripts.COST[name]) as run:
+                held = bpf.programs(run.pid).values() if run else ()
+                if held:
+                    table[name][tracer.name].append((sum(one.instructions for one in held),
+                                                     sum(one.jited_bytes for one in held)))
+    pairs(table, [("BPF", "instructions"), ("jited", "bytes")], bench)
+
+
+def cost(bench):
+    names = bench.chosen(scripts.COST)
+    if scripts.EMPTY not in names:
+        names.insert(0, scripts.EMPTY)  # what the figures of a run are net of
+    table = {name: collections.defaultdict(list) for name in names}
+    untraced = []
+    for number in range(bench.rounds):
+        for name in names:
+            base = bench.load(7)
+            untraced.append(base)
+            for tracer in bench.in_turn(number):
+                with _attached(bench, tracer, name, scripts.COST[name]) as run:
+                    if run is None:
+                        continue
+                    added = bench.load(7) - base
+                    before = bpf.programs(run.pid)
+                    with bpf.timing():
+                        bench.load(1)
+                    after = bpf.programs(run.pid)
+                # Programs that the load does not run, of BEGIN for instance, do not count.
+                each = [(after[one].run_ns - before[one].run_ns) / runs for one in after if one in before
+                        if (runs := after[one].runs - before[one].runs) > bench.calls // 2]
+                table[name][tracer.name].append((added, sum(each)))
+    # The kernel's own timing is in every run: an empty program reads some 60 ns.
+    overhead = {tracer.name: median([run for _, run in table[scripts.EMPTY][tracer.name]]) or 0.0
+                for tracer in bench.tracers}
+    for name in names:
+        if name != scripts.EMPTY:
+            programs = 2 if "two probes" in name else 1
+            for tracer in bench.tracers:
+                table[name][tracer.name] = [(added, max(run - programs * overhead[tracer.name], 0.0))
+                                            for added, run in table[name][tracer.name]]
+    print(f"one untraced call: {figure(median(untraced))} ns; program ns are net of an empty program's")
+    pairs(table, [("added", "ns"), ("program", "ns")], bench)
+
+
+def printf(bench):
+    table = collections.defaultdict(lambda: collections.defaultdict(list))
+    for number in range(bench.rounds):
+        for threads in sorted({1, os.cpu_count()}):
+            name = f"{threads} thread{'s' * (threads > 1)}"
+            for tracer in bench.in_turn(number):
+                path = bench.tool("lines")
+                with open(path, "wb") as sink:
+                    try:
+                        with tracer.tracing(scripts.PRINTF, stdout=sink) as run:
+                            began = time.monotonic()
+                            load = subprocess.Popen([bench.tool("calls"), "-1", "10000", "1000000000", str(threads)],
+                                                    stdout=subprocess.DEVNULL)
+                            time.sleep(bench.seconds)
+                            load.kill()
+                            load.wait()
+                            took = time.monotonic() - began
+                            busy = run.cpu_seconds() / took
+                    except RuntimeError as error:
+                        bench.note(name, tracer, error)
+                        continue
+                lines = 0
+                with open(path, "rb") as text:
+                    for line in text:
+                        lines += line[:1].isdigit()
+                os.unlink(path)
+                lost = sum(map(int, re.findall(rb"Total lost event count: (\d+)", run.stderr)))
+                table[name][tracer.name].append((lines / took, lost / took, busy))
+    pairs(table, [("lines", "a second"), ("lost", "a second"), ("busy", "CPUs")], bench)
+
+
+def keys(bench):
+    table = collections.defaultdict(lambda: collections.defaultdict(list))
+    for limit in (None, 200_000, 1_000_000):
+        name = f"{limit:,} keys" if limit else "default limit"
+        config = f"config = {{ max_map_keys = {limit} }} " if limit else ""
+        for tracer in bench.tracers:
+            path = bench.tool("keys")
+            with open(path, "wb") as sink:
+                try:
+                    with tracer.tracing(config + scripts.KEYS.format(), stdout=sink) as run:
+                        subprocess.run([bench.tool("calls"), str(bench.cpu), "300000", "1"],
+                                       stdout=subprocess.DEVNULL, check=True)
+                        began = time.monotonic()
+                        run.process.send_signal(signal.SIGINT)
+                        peak = 0
+                        while run.process.poll() is None and time.monotonic() - began < 60:
+                            peak = max(peak, run.memory_kib("VmHWM"))
+                            time.sleep(0.005)
+                        took = time.monotonic() - began
+                except RuntimeError as error:
+                    bench.note(name, tracer, error)
+                    continue
+            with open(path, "rb") as text:
+                shown = sum(line.startswith(b"@[") for line in text)
+            os.unlink(path)
+            table[name][tracer.name].append((peak / 1024, took * 1000, float(shown)))
+    pairs(table, [("peak", "MiB"), ("end", "ms"), ("keys", "shown")], bench)
+
+
+ALL = {"startup": startup, "size": size, "code": code, "cost": cost, "printf": printf, "keys": keys}
