@@ -42,6 +42,17 @@ codes! {
     SYNTAX = 1, "text that is not of the language",
         "The parser met something that cannot stand there. It goes on at the next statement or \
          clause, so that one run shows all mistakes.";
+    PREPROCESSOR = 20, "a preprocessor line that makes no sense",
+        "Scripts may begin with `#define`, `#undef`, `#include` and conditions from `#if` to \
+         `#endif`. A condition is a number made of integers, macros, operators and \
+         `defined(NAME)`.";
+    INCLUDE = 21, "a header that is not read",
+        "rbt does not read C headers. Structs, enums and typedefs of the kernel are there \
+         without them; a macro of a header has to be defined by the script with `#define`.";
+    C_DEFINITION = 22, "a C definition without a layout",
+        "To know where the members of a struct lie, rbt needs complete types for all of them, \
+         and constants for lengths and widths: integers, enumerators, macros, `sizeof`. \
+         Pointers may lead to structs that are not defined.";
 }
 
 /// The row of `code`, if there is such a code.

@@ -111,7 +111,7 @@ impl BtfBuilder {
             IntEncoding::Bool => 4,
         };
         let name = self.string(name);
-        self.push(name, Kind::Int, 0, size, &[bits << 24 | size * 8])
+        self.push(name, Kind::Int, 0, size, &[(bits << 24) | (size * 8)])
     }
 
     /// A pointer.

@@ -44,10 +44,11 @@ impl Index {
                 break;
             };
             let mut link = 0;
-            if record.name != 0 && is_found_by_name(record.kind) {
-                if let Some(head) = index.heads.get_mut(bucket_at(strings, record.name)) {
-                    link = std::mem::replace(head, id);
-                }
+            if record.name != 0
+                && is_found_by_name(record.kind)
+                && let Some(head) = index.heads.get_mut(bucket_at(strings, record.name))
+            {
+                link = std::mem::replace(head, id);
             }
             if matches!(record.kind, Kind::Enum | Kind::Enum64) {
                 index.enums.push(id);

@@ -1,0 +1,3 @@
+//! Passes: each takes one thing and makes a new one.
+
+pub mod preamble;

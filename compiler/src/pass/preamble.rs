@@ -1,0 +1,596 @@
+//! What the preprocessor would do to a script's preamble.
+//!
+//! Takes preprocessor lines and C definitions in order; gives the definitions that are not
+//! switched off, and the macros by name. Headers are never read: the types they would supply
+//! come from BTF. Function-like macros are remembered but cannot be called.
+
+use crate::structs::apply;
+use crate::target::Target;
+use rbt_grammar::ast::{BinaryOp, CItem};
+use rbt_grammar::diagnostic::{Diagnostic, Diagnostics};
+use rbt_grammar::{Span, Spanned, codes};
+use std::collections::HashMap;
+
+/// Set wherever the kernel describes its types, so that scripts can do without headers.
+const HAVE_BTF: &str = "BPFTRACE_HAVE_BTF";
+
+/// Expressions inside expressions, macros inside macros.
+const MOST_NESTED: u32 = 64;
+
+/// Tokens read for one value: macros that double each other end here.
+const MOST_TOKENS: u32 = 1 << 16;
+
+/// The preamble after preprocessing.
+#[derive(Clone, Debug, Default)]
+pub struct Preamble {
+    /// Definitions that count, in order; no directives among them.
+    pub items: Vec<CItem>,
+    /// Macros as they stand at its end.
+    pub macros: Macros,
+}
+
+/// Macros by name.
+#[derive(Clone, Debug, Default)]
+pub struct Macros {
+    definitions: HashMap<String, MacroText>,
+}
+
+/// What a name is replaced by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MacroText {
+    /// The text, without comments and surrounding space; may be empty.
+    pub text: String,
+    /// It was defined with parameters, so that a bare use means nothing.
+    pub has_parameters: bool,
+    /// The directive.
+    pub span: Span,
+}
+
+impl Macros {
+    /// The macro of that name.
+    pub fn get(&self, name: &str) -> Option<&MacroText> {
+        self.definitions.get(name)
+    }
+
+    /// All names, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.definitions.keys().map(String::as_str)
+    }
+
+    /// The number a macro stands for, if it is one.
+    pub fn value(&self, name: &str) -> Option<i64> {
+        let found = self.get(name).filter(|m| !m.has_parameters)?;
+        let mut left = MOST_TOKENS;
+        self.evaluate(&found.text, Unknown::Fails, MOST_NESTED, &mut left)
+    }
+
+    fn evaluate(&self, text: &str, unknown: Unknown, nested: u32, left: &mut u32) -> Option<i64> {
+        let mut reader = Reader {
+            macros: self,
+            rest: text,
+            unknown,
+            left,
+        };
+        let value = reader.binary(0, nested)?;
+        reader.peek().is_none().then_some(value)
+    }
+}
+
+/// Preprocesses `items`.
+pub fn run(items: &[CItem], target: &dyn Target) -> (Preamble, Diagnostics) {
+    let mut walk = Walk {
+        target,
+        preamble: Preamble::default(),
+        branches: Vec::new(),
+        diagnostics: Vec::new(),
+    };
+    for item in items {
+        match item {
+            CItem::Directive(line) => walk.directive(line),
+            item if walk.is_active() => walk.preamble.items.push(item.clone()),
+            _ => {}
+        }
+    }
+    if let Some(open) = walk.branches.last() {
+        let span = open.span;
+        walk.error("this condition is never ended", span, "`#endif` is missing");
+    }
+    (walk.preamble, walk.diagnostics)
+}
+
+/// An `#if` that is not ended yet.
+struct Branch {
+    is_active: bool,
+    /// One of its arms was taken, or none can be.
+    is_settled: bool,
+    has_else: bool,
+    span: Span,
+}
+
+struct Walk<'t> {
+    target: &'t dyn Target,
+    preamble: Preamble,
+    branches: Vec<Branch>,
+    diagnostics: Diagnostics,
+}
+
+impl Walk<'_> {
+    fn is_active(&self) -> bool {
+        self.branches.last().is_none_or(|branch| branch.is_active)
+    }
+
+    fn error(&mut self, message: impl Into<String>, span: Span, here: &str) {
+        let error = Diagnostic::error(codes::PREPROCESSOR, message, span, here);
+        self.diagnostics.push(error);
+    }
+
+    fn directive(&mut self, line: &Spanned<String>) {
+        let text = without_comments(&line.node);
+        let text = text.trim().trim_start_matches('#').trim_start();
+        let (word, rest) = split_word(text);
+        let rest = rest.trim();
+        let span = line.span;
+        match word {
+            "if" => {
+                let holds = self.is_active() && self.condition(rest, span);
+                self.open(holds, span);
+            }
+            "ifdef" | "ifndef" => {
+                let (name, _) = split_word(rest);
+                if name.is_empty() {
+                    self.error(format!("`#{word}` needs a name"), span, "there is none");
+                }
+                let holds = self.is_active() && self.is_defined(name) == (word == "ifdef");
+                self.open(holds, span);
+            }
+            "elif" => self.next_arm(Some(rest), span),
+            "else" => self.next_arm(None, span),
+            "endif" => {
+                if self.branches.pop().is_none() {
+                    self.error("there is no condition to end", span, "`#if` is missing");
+                }
+            }
+            _ if !self.is_active() => {}
+            "define" => self.define(rest, span),
+            "undef" => {
+                let (name, _) = split_word(rest);
+                self.preamble.macros.definitions.remove(name);
+            }
+            "include" => {
+                let warning = Diagnostic::warning(
+                    codes::INCLUDE,
+                    format!("{rest} is not read"),
+                    span,
+                    "types come from the kernel instead",
+                );
+                self.diagnostics.push(warning.help(format!(
+                    "leave it out, or put it between `#ifndef {HAVE_BTF}` and `#endif`"
+                )));
+            }
+            "error" => self.error(rest, span, "the script says so"),
+            "" | "pragma" | "warning" | "line" | "ident" => {}
+            word => self.error(format!("unknown directive `#{word}`"), span, ""),
+        }
+    }
+
+    fn open(&mut self, holds: bool, span: Span) {
+        let is_settled = holds || !self.is_active();
+        self.branches.push(Branch {
+            is_active: holds,
+            is_settled,
+            has_else: false,
+            span,
+        });
+    }
+
+    /// `#elif` with its condition, or `#else`.
+    fn next_arm(&mut self, condition: Option<&str>, span: Span) {
+        let Some(branch) = self.branches.last() else {
+            self.error(
+                "there is no condition to go on with",
+                span,
+                "`#if` is missing",
+            );
+            return;
+        };
+        let (has_else, is_settled) = (branch.has_else, branch.is_settled);
+        if has_else {
+            self.error(
+                "nothing can follow `#else`",
+                span,
+                "the condition ended before",
+            );
+        }
+        let holds =
+            !is_settled && condition.is_none_or(|condition| self.condition(condition, span));
+        if let Some(branch) = self.branches.last_mut() {
+            branch.is_active = holds;
+            branch.is_settled |= holds;
+            branch.has_else |= condition.is_none();
+        }
+    }
+
+    fn condition(&mut self, text: &str, span: Span) -> bool {
+        let text = self.without_defined(text);
+        let mut left = MOST_TOKENS;
+        let macros = &self.preamble.macros;
+        match macros.evaluate(&text, Unknown::IsZero, MOST_NESTED, &mut left) {
+            Some(value) => value != 0,
+            None => {
+                self.error("this condition is not a number", span, "it counts as false");
+                false
+            }
+        }
+    }
+
+    /// `defined(X)` and `defined X` replaced by 1 or 0, and what the kernel defines by 1.
+    fn without_defined(&self, text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let (word, after) = split_word(rest);
+            if word.is_empty() {
+                out.push(c);
+                rest = rest.get(c.len_utf8()..).unwrap_or("");
+                continue;
+            }
+            rest = after;
+            if word == HAVE_BTF {
+                out.push(if self.is_defined(word) { '1' } else { '0' });
+            } else if word == "defined" {
+                let inner = rest.trim_start();
+                let (name, after) = match inner.strip_prefix('(') {
+                    Some(inner) => {
+                        let (name, after) = split_word(inner.trim_start());
+                        (name, after.trim_start().strip_prefix(')').unwrap_or(after))
+                    }
+                    None => split_word(inner),
+                };
+                out.push(if self.is_defined(name) { '1' } else { '0' });
+                rest = after;
+            } else {
+                out.push_str(word);
+            }
+        }
+        out
+    }
+
+    fn is_defined(&self, name: &str) -> bool {
+        self.preamble.macros.get(name).is_some() || (name == HAVE_BTF && self.target.btf().is_ok())
+    }
+
+    fn define(&mut self, rest: &str, span: Span) {
+        let (name, text) = split_word(rest);
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            self.error("`#define` needs a name", span, "there is none");
+            return;
+        }
+        let has_parameters = text.starts_with('(');
+        let text = if has_parameters {
+            text.split_once(')').map_or("", |(_, text)| text)
+        } else {
+            text
+        };
+        let definition = MacroText {
+            text: text.trim().to_owned(),
+            has_parameters,
+            span,
+        };
+        let definitions = &mut self.preamble.macros.definitions;
+        definitions.insert(name.to_owned(), definition);
+    }
+}
+
+/// What a name that is no macro means in an expression.
+#[derive(Clone, Copy)]
+enum Unknown {
+    /// As in `#if`.
+    IsZero,
+    /// Then the text is not a number.
+    Fails,
+}
+
+/// Reads a constant expression off a text.
+struct Reader<'a> {
+    macros: &'a Macros,
+    rest: &'a str,
+    unknown: Unknown,
+    left: &'a mut u32,
+}
+
+/// Binary operators by how tightly they bind, longer spellings before their beginnings.
+const OPERATORS: &[(&str, u8, BinaryOp)] = &[
+    ("<<", 8, BinaryOp::ShiftLeft),
+    (">>", 8, BinaryOp::ShiftRight),
+    ("<=", 7, BinaryOp::LessEqual),
+    (">=", 7, BinaryOp::GreaterEqual),
+    ("==", 6, BinaryOp::Equal),
+    ("!=", 6, BinaryOp::NotEqual),
+    ("&&", 2, BinaryOp::And),
+    ("||", 1, BinaryOp::Or),
+    ("*", 10, BinaryOp::Multiply),
+    ("/", 10, BinaryOp::Divide),
+    ("%", 10, BinaryOp::Remainder),
+    ("+", 9, BinaryOp::Add),
+    ("-", 9, BinaryOp::Subtract),
+    ("<", 7, BinaryOp::Less),
+    (">", 7, BinaryOp::Greater),
+    ("&", 5, BinaryOp::BitAnd),
+    ("^", 4, BinaryOp::BitXor),
+    ("|", 3, BinaryOp::BitOr),
+];
+
+impl Reader<'_> {
+    fn peek(&mut self) -> Option<char> {
+        self.rest = self.rest.trim_start();
+        self.rest.chars().next()
+    }
+
+    fn take(&mut self, text: &str) -> bool {
+        self.rest = self.rest.trim_start();
+        match self.rest.strip_prefix(text) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// An expression whose operators bind at least as tightly as `level`; `?:` is level 0.
+    fn binary(&mut self, level: u8, nested: u32) -> Option<i64> {
+        let nested = nested.checked_sub(1)?;
+        let mut value = self.operand(nested)?;
+        loop {
+            self.peek();
+            let found = OPERATORS.iter().find(|(s, ..)| self.rest.starts_with(s));
+            match found {
+                Some((symbol, binds, op)) if *binds >= level.max(1) => {
+                    self.take(symbol);
+                    let right = self.binary(binds + 1, nested)?;
+                    value = apply(*op, value, right)?;
+                }
+                None if level == 0 && self.take("?") => {
+                    let then = self.binary(0, nested)?;
+                    if !self.take(":") {
+                        return None;
+                    }
+                    let otherwise = self.binary(0, nested)?;
+                    value = if value != 0 { then } else { otherwise };
+                }
+                _ => return Some(value),
+            }
+        }
+    }
+
+    fn operand(&mut self, nested: u32) -> Option<i64> {
+        let nested = nested.checked_sub(1)?;
+        *self.left = self.left.checked_sub(1)?;
+        match self.peek()? {
+            '(' => {
+                self.take("(");
+                let value = self.binary(0, nested)?;
+                self.take(")").then_some(value)
+            }
+            '-' => {
+                self.take("-");
+                self.operand(nested).map(i64::wrapping_neg)
+            }
+            '+' => {
+                self.take("+");
+                self.operand(nested)
+            }
+            '~' => {
+                self.take("~");
+                self.operand(nested).map(|x| !x)
+            }
+            '!' => {
+                self.take("!");
+                self.operand(nested).map(|x| i64::from(x == 0))
+            }
+            c if c.is_ascii_alphanumeric() || c == '_' => {
+                let (word, rest) = split_word(self.rest);
+                self.rest = rest;
+                if c.is_ascii_digit() {
+                    return integer(word);
+                }
+                match self.macros.get(word).filter(|m| !m.has_parameters) {
+                    Some(found) => {
+                        let text = &found.text;
+                        self.macros.evaluate(text, self.unknown, nested, self.left)
+                    }
+                    None => match self.unknown {
+                        Unknown::IsZero => Some(0),
+                        Unknown::Fails => None,
+                    },
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A C integer with its suffix.
+fn integer(word: &str) -> Option<i64> {
+    let digits = word.trim_end_matches(['u', 'U', 'l', 'L']);
+    let lower = digits.to_ascii_lowercase();
+    let value = if let Some(hex) = lower.strip_prefix("0x") {
+        u64::from_str_radix(hex, 16)
+    } else if let Some(binary) = lower.strip_prefix("0b") {
+        u64::from_str_radix(binary, 2)
+    } else if lower.len() > 1 && lower.starts_with('0') {
+        u64::from_str_radix(&lower, 8)
+    } else {
+        lower.parse()
+    };
+    value.ok().map(|value| value as i64)
+}
+
+/// The letters, digits and underscores a text begins with, and what follows.
+fn split_word(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    text.split_at_checked(end.unwrap_or(text.len()))
+        .unwrap_or((text, ""))
+}
+
+/// The text with comments replaced by a space; those inside string literals stay.
+fn without_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut in_string = false;
+    while let Some(c) = rest.chars().next() {
+        let after = rest.get(c.len_utf8()..).unwrap_or("");
+        if !in_string && rest.starts_with("//") {
+            break;
+        }
+        if !in_string && rest.starts_with("/*") {
+            out.push(' ');
+            rest = rest
+                .get(2..)
+                .and_then(|r| r.split_once("*/"))
+                .map_or("", |(_, after)| after);
+            continue;
+        }
+        out.push(c);
+        if in_string && c == '\\' {
+            let mut chars = after.chars();
+            out.extend(chars.next());
+            rest = chars.as_str();
+            continue;
+        }
+        if c == '"' {
+            in_string = !in_string;
+        }
+        rest = after;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    fn preprocess(lines: &[&str]) -> (Preamble, Vec<String>) {
+        let items = lines.iter().map(|line| match line.strip_prefix("item ") {
+            Some(name) => CItem::Typedef {
+                name: Spanned::new(name.to_owned(), Span::default()),
+                field: field(),
+            },
+            None => CItem::Directive(Spanned::new((*line).to_owned(), Span::default())),
+        });
+        let fixture = Fixture::new();
+        let (preamble, diagnostics) = run(&items.collect::<Vec<_>>(), &fixture);
+        let messages = diagnostics.into_iter().map(|d| d.message).collect();
+        (preamble, messages)
+    }
+
+    fn field() -> rbt_grammar::ast::CField {
+        rbt_grammar::ast::CField {
+            name: None,
+            base: rbt_grammar::ast::CBase::Named(Spanned::new(
+                String::from("int"),
+                Span::default(),
+            )),
+            pointers: 0,
+            dimensions: Vec::new(),
+            is_function_pointer: false,
+            bits: None,
+            span: Span::default(),
+        }
+    }
+
+    fn kept(preamble: &Preamble) -> Vec<&str> {
+        let name = |item: &'_ CItem| match item {
+            CItem::Typedef { name, .. } => Some(name.node.clone()),
+            _ => None,
+        };
+        let names: Vec<String> = preamble.items.iter().filter_map(name).collect();
+        names
+            .into_iter()
+            .map(|name| &*Box::leak(name.into_boxed_str()))
+            .collect()
+    }
+
+    #[test]
+    fn conditions_switch_definitions() {
+        let (preamble, messages) = preprocess(&[
+            "#define N 3 /* three */",
+            "#if N * 2 == 6 && defined(N) && !defined M",
+            "item a",
+            "#ifdef M",
+            "item b",
+            "#else",
+            "item c",
+            "#endif",
+            "#elif 1",
+            "item d",
+            "#else",
+            "item e",
+            "#endif",
+            "# ifndef BPFTRACE_HAVE_BTF",
+            "#include <linux/sched.h>",
+            "#endif",
+        ]);
+        assert_eq!(kept(&preamble), ["a", "c"]);
+        assert_eq!(messages, [""; 0]);
+    }
+
+    #[test]
+    fn macros_have_values() {
+        let (preamble, messages) = preprocess(&[
+            "#define A (1 << 4) // sixteen",
+            "#define B A | 0x0f",
+            "#define F(x) x",
+            "#define S \"a//b\"",
+            "#define LOOP LOOP + 1",
+            "#define GONE 1",
+            "#undef GONE",
+            "#define T B > 30 ? 7 : 8",
+        ]);
+        let macros = &preamble.macros;
+        assert_eq!(macros.value("A"), Some(16));
+        assert_eq!(macros.value("B"), Some(31));
+        assert_eq!(macros.value("T"), Some(7));
+        assert_eq!(macros.value("F"), None);
+        assert_eq!(macros.value("LOOP"), None);
+        assert_eq!(macros.value("GONE"), None);
+        assert_eq!(macros.get("S").map(|m| m.text.as_str()), Some("\"a//b\""));
+        assert_eq!(messages, [""; 0]);
+    }
+
+    #[test]
+    fn macros_that_double_each_other_end() {
+        let mut lines = vec![String::from("#define M0 1")];
+        for n in 1..60 {
+            lines.push(format!("#define M{n} M{} + M{}", n - 1, n - 1));
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let (preamble, _) = preprocess(&lines);
+        assert_eq!(preamble.macros.value("M59"), None);
+        assert_eq!(preamble.macros.value("M4"), Some(16));
+    }
+
+    #[test]
+    fn mistakes_are_said() {
+        let (_, messages) = preprocess(&[
+            "#endif",
+            "#if )",
+            "#else",
+            "#else",
+            "#frob",
+            "#error no luck",
+            "#define",
+            "#include \"x.h\"",
+        ]);
+        assert_eq!(
+            messages,
+            [
+                "there is no condition to end",
+                "this condition is not a number",
+                "nothing can follow `#else`",
+                "this condition is never ended",
+            ]
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! From BTF to types.
+//!
+//! Takes type numbers; gives types and members. Structs stay by number: their members are
+//! read when asked for.
+
+use super::TypeTable;
+use crate::btf::{Btf, BtfType, Member, TypeId};
+use crate::types::{Encoding, EnumRef, Field, Int, Origin, Space, StructRef, Type, U8};
+use std::rc::Rc;
+
+/// Pointers and arrays inside each other that are kept apart: beyond, an address is an address.
+const MOST_LAYERS: u32 = 16;
+
+impl TypeTable<'_> {
+    /// The type of that number.
+    ///
+    /// Pointers point into `space`, or into user memory if they say so. A pointer to a function
+    /// is one to `void`; an array of `char` is text; what a script cannot compute with
+    /// (floating-point numbers, 128-bit integers) is an array of its bytes.
+    pub fn kernel_type(&self, id: TypeId, space: Space) -> Type {
+        match self.btf() {
+            Some(btf) => self.btf_type(btf, id, space, MOST_LAYERS),
+            None => Type::Void,
+        }
+    }
+
+    fn btf_type(&self, btf: &Btf, id: TypeId, space: Space, layers: u32) -> Type {
+        let id = btf.resolve(id);
+        match btf.get(id).unwrap_or(BtfType::Void) {
+            BtfType::Int {
+                size,
+                is_signed,
+                is_bool,
+                ..
+            } => int_type(size, is_signed, is_bool),
+            BtfType::Pointer(to) => {
+                let space = if btf.has_tag(to, "user") {
+                    Space::User
+                } else {
+                    space
+                };
+                let to = match layers.checked_sub(1) {
+                    Some(layers) => self.btf_type(btf, to, space, layers),
+                    None => Type::Void,
+                };
+                Type::Pointer(Rc::new(to), space)
+            }
+            BtfType::Array { element, count } => {
+                if is_text(btf, element) && count > 0 {
+                    return Type::Str(count);
+                }
+                let Some(layers) = layers.checked_sub(1) else {
+                    return bytes(btf.size_of(id).unwrap_or(0));
+                };
+                Type::Array(Rc::new(self.btf_type(btf, element, space, layers)), count)
+            }
+            BtfType::Struct {
+                name,
+                size,
+                is_union,
+            } => Type::Struct(StructRef {
+                is_union,
+                name: Rc::from(name),
+                size,
+                origin: Origin::Kernel(id.0),
+            }),
+            BtfType::Enum { name, size, .. } => self.kernel_enum(btf, id, name, size),
+            BtfType::Forward { name, is_union } => {
+                // Described elsewhere, perhaps; otherwise a struct without members.
+                let found = if is_union {
+                    btf.find_union(name)
+                } else {
+                    btf.find_struct(name)
+                };
+                match found {
+                    Some(found) => self.btf_type(btf, found, space, layers),
+                    None => Type::Struct(StructRef {
+                        is_union,
+                        name: Rc::from(name),
+                        size: 0,
+                        origin: Origin::Kernel(id.0),
+                    }),
+                }
+            }
+            BtfType::Float { size, .. } => bytes(size),
+            BtfType::Variable { ty, .. } => match layers.checked_sub(1) {
+                Some(layers) => self.btf_type(btf, ty, space, layers),
+                None => Type::Void,
+            },
+            // Functions are met behind pointers only.
+            BtfType::Void
+            | BtfType::Typedef { .. }
+            | BtfType::Modifier(_)
+            | BtfType::TypeTag { .. }
+            | BtfType::Function { .. }
+            | BtfType::Prototype { .. }
+            | BtfType::Section { .. }
+            | BtfType::DeclarationTag { .. } => Type::Void,
+        }
+    }
+
+    fn kernel_enum(&self, btf: &Btf, id: TypeId, name: &str, size: u32) -> Type {
+        if let Some(found) = self.kernel_enums.borrow().get(&id) {
+            return Type::Enum(found.clone());
+        }
+        let Some(size) = int_size(size) else {
+            return bytes(size);
+        };
+        let variants = btf.enumerators(id);
+        let found = EnumRef {
+            name: Rc::from(name),
+            size,
+            variants: variants.map(|(n, v)| (v, Rc::from(n))).collect(),
+        };
+        self.kernel_enums.borrow_mut().insert(id, found.clone());
+        Type::Enum(found)
+    }
+
+    /// Members of a struct, as they stand.
+    pub(super) fn kernel_fields(&self, id: TypeId, space: Space) -> Vec<Field> {
+        let Some(btf) = self.btf() else {
+            return Vec::new();
+        };
+        let members = btf.members(id);
+        members.map(|m| self.field_of(btf, id, m, space)).collect()
+    }
+
+    /// The member of that name, anonymous members not looked into.
+    pub(super) fn kernel_field(&self, id: TypeId, name: &str, space: Space) -> Option<Field> {
+        let btf = self.btf()?;
+        let member = btf.members(id).find(|m| m.name == name)?;
+        Some(self.field_of(btf, id, member, space))
+    }
+
+    /// The anonymous members.
+    pub(super) fn kernel_anonymous(&self, id: TypeId, space: Space) -> Vec<Field> {
+        let Some(btf) = self.btf() else {
+            return Vec::new();
+        };
+        let members = btf.members(id).filter(|m| m.name.is_empty());
+        members.map(|m| self.field_of(btf, id, m, space)).collect()
+    }
+
+    fn field_of(&self, btf: &Btf, of: TypeId, member: Member<'_>, space: Space) -> Field {
+        let ty = self.btf_type(btf, member.ty, space, MOST_LAYERS);
+        let (ty, offset, bits) = match member.bit_width {
+            Some(width) => {
+                let end = btf.size_of(of).unwrap_or(0);
+                bit_field(ty, member.bit_offset, width, end)
+            }
+            None => (ty, member.bit_offset / 8, None),
+        };
+        Field {
+            name: Rc::from(member.name),
+            offset,
+            ty,
+            bits,
+            encoding: Encoding::Plain,
+        }
+    }
+
+    /// Alignment of a kernel struct in C, guessed from where its members lie.
+    pub(super) fn kernel_align(&self, id: TypeId, nested: u32) -> u32 {
+        let Some(btf) = self.btf() else {
+            return 1;
+        };
+        let size = btf.size_of(id).unwrap_or(0);
+        let aligns = btf.members(id).filter_map(|member| {
+            let align = align_within(btf, member.ty, nested);
+            let fits = size % align == 0 && member.bit_offset % (align * 8) == 0;
+            (fits && member.bit_width.is_none()).then_some(align)
+        });
+        aligns.max().unwrap_or(1)
+    }
+}
+
+/// Alignment in C of the type of that number.
+fn align_within(btf: &Btf, id: TypeId, nested: u32) -> u32 {
+    let id = btf.resolve(id);
+    match btf.get(id) {
+        Some(BtfType::Array { element, .. }) if nested > 0 => {
+            align_within(btf, element, nested - 1)
+        }
+        Some(BtfType::Struct { size, .. }) if nested > 0 => btf
+            .members(id)
+            .take(64)
+            .map(|m| (m.bit_offset, align_within(btf, m.ty, nested - 1)))
+            .filter(|(offset, align)| size % align == 0 && offset % 8 == 0)
+            .map(|(_, align)| align)
+            .max()
+            .unwrap_or(1),
+        Some(BtfType::Array { .. } | BtfType::Struct { .. }) | None => 1,
+        Some(_) => match btf.size_of(id) {
+            Some(size) if size.is_power_of_two() && size <= 16 => size,
+            _ => 1,
+        },
+    }
+}
+
+/// An integer of `size` bytes, or an array of its bytes if a register does not hold it.
+pub(super) fn int_type(size: u32, is_signed: bool, is_bool: bool) -> Type {
+    if is_bool && size == 1 {
+        return Type::Bool;
+    }
+    match int_size(size) {
+        Some(size) => Type::Int(Int { size, is_signed }),
+        None => bytes(size),
+    }
+}
+
+/// `size`, if it is one of an integer.
+pub(super) fn int_size(size: u32) -> Option<u8> {
+    match size {
+        1 | 2 | 4 | 8 => u8::try_from(size).ok(),
+        _ => None,
+    }
+}
+
+/// `size` bytes without a meaning.
+pub(super) fn bytes(size: u32) -> Type {
+    Type::Array(Rc::new(U8), size)
+}
+
+/// Whether arrays of that type are text: `char`, signed or not, but not `unsigned char`.
+fn is_text(btf: &Btf, element: TypeId) -> bool {
+    match btf.resolved(element) {
+        BtfType::Int {
+            name,
+            size: 1,
+            is_signed,
+            is_bool,
+            ..
+        } => !is_bool && (is_signed || name == "char"),
+        _ => false,
+    }
+}
+
+/// Where a bit-field is read: its type, the offset of an integer of that type's size that
+/// holds all of it, and its bits in that integer.
+///
+/// The integer is aligned and inside the struct's `end` bytes wherever that is possible; the
+/// type is widened or narrowed where the declared one does not do.
+pub(super) fn bit_field(
+    ty: Type,
+    bit_offset: u32,
+    width: u32,
+    end: u32,
+) -> (Type, u32, Option<(u8, u8)>) {
+    let is_signed = ty.is_signed() && !matches!(ty, Type::Enum(_));
+    let place = |size: u32| {
+        let offset = bit_offset / (size * 8) * size;
+        let first = bit_offset - offset * 8;
+        let fits = first + width <= size * 8 && offset + size <= end.max(1);
+        fits.then_some((offset, first))
+    };
+    let narrow = |n: u32| u8::try_from(n).unwrap_or(u8::MAX);
+    let declared = ty.size();
+    let (ty, offset, first) = match place(declared.max(1)).filter(|_| declared.is_power_of_two()) {
+        Some((offset, first)) => (ty, offset, first),
+        None => {
+            let found = [1, 2, 4, 8]
+                .into_iter()
+                .find_map(|size| Some((size, place(size)?)));
+            match found {
+                Some((size, (offset, first))) => (int_type(size, is_signed, false), offset, first),
+                // Packed across an aligned word: whatever eight bytes begin with it.
+                None => {
+                    let offset = bit_offset / 8;
+                    (int_type(8, is_signed, false), offset, bit_offset % 8)
+                }
+            }
+        }
+    };
+    let room = (ty.size() * 8).saturating_sub(first);
+    let width = width.min(room);
+    if first == 0 && width == ty.size() * 8 {
+        return (ty, offset, None);
+    }
+    (ty, offset, Some((narrow(first), narrow(width))))
+}
