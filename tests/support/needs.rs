@@ -12,7 +12,7 @@
 //! | `btf`                   | the kernel describes its types                                        |
 //! | `command NAME`          | `NAME` is in `PATH`                                                   |
 //! | `file PATH`             | it exists                                                             |
-//! | `info NAME`             | the tracer's `--info` has a line `NAME: yes`                           |
+//! | `info NAME`             | the tracer's `--info` says `NAME: yes`                                 |
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -48,10 +48,10 @@ pub fn unmet(requirement: &str, tracer: &Path) -> Result<Option<String>, String>
         ["command", name] => std::env::var_os("PATH")
             .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file())),
         ["file", path] => Path::new(path).exists(),
-        ["info", name] => info(tracer).lines().any(|line| {
-            line.split_once(':')
-                .is_some_and(|(key, value)| key.trim() == *name && value.trim() == "yes")
-        }),
+        // Two of them may share a line, in columns.
+        ["info", name] => {
+            format!(" {}", info(tracer).replace('\n', " ")).contains(&format!(" {name}: yes"))
+        }
         _ => return Err(format!("nothing is known about REQUIRES {requirement}")),
     };
     Ok((!met).then(|| format!("this machine has no {requirement}")))
