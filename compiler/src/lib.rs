@@ -11,6 +11,7 @@ pub mod btf;
 pub mod fixture;
 pub mod ir;
 pub mod nearest;
+pub mod object;
 pub mod pass;
 pub mod structs;
 pub mod target;
