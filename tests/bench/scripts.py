@@ -37,6 +37,19 @@ COST = {
     "latency, two probes": STARTUP["latency by command"],
 }
 
+# The hand-written programs of floor/ that do the same as a script above.
+FLOOR = {
+    EMPTY: "nothing",
+    "@ = count()": "count",
+    "@[comm] = count()": "count_by_comm",
+    "@[pid, comm] = count()": "count_by_pid_comm",
+    "@ = hist(args.id)": "hist",
+    "@[args.id] = count()": "count_by_id",
+    "@++": "increment",
+    "/pid == 1/ @ = count()": "filter",
+    "latency, two probes": "latency",
+}
+
 # One line for each system call of the load.
 PRINTF = f'{ENTER} {{ printf("%d %s\\n", pid, comm); }}'
 

@@ -17,10 +17,12 @@ import scripts
 
 
 class Bench:
-    """The two tracers, the compiled tools, and what was asked for."""
+    """The two tracers, the hand-written programs if wanted, the compiled tools, and what was
+    asked for."""
 
-    def __init__(self, ours, peer, folder, chosen):
+    def __init__(self, ours, peer, floor, folder, chosen):
         self.tracers = [ours, peer]
+        self.floor = floor
         self.folder = folder
         self.rounds = chosen.rounds
         self.calls = chosen.calls
@@ -39,6 +41,13 @@ class Bench:
     def in_turn(self, number):
         """The tracers, the first one changing from round to round."""
         return self.tracers[number % 2:] + self.tracers[:number % 2]
+
+    def contenders(self, name, number=0):
+        """Who is measured for a script of the cost table, each with what it is to run."""
+        all_of_them = [(tracer, scripts.COST[name]) for tracer in self.in_turn(number)]
+        if self.floor and name in scripts.FLOOR:
+            all_of_them.append((self.floor, scripts.FLOOR[name]))
+        return all_of_them
 
     def load(self, bursts):
         """Nanoseconds of CPU one call of the load takes: the lower quartile of some bursts, as
@@ -82,16 +91,22 @@ def ratio(ours, peer):
 def pairs(table, head, bench):
     """A row a script: for each figure its ratio first, then for each figure both values.
     `table` holds, by script and tracer, lists of tuples of figures, one a round; `head` names
-    the figures and their units."""
-    ours, peer = bench.tracers
+    the figures and their units. With hand-written programs among them their figures come last,
+    and their ratio to ours after the others."""
+    names = [tracer.name for tracer in bench.tracers]
+    ratios = [title for title, _ in head]
+    if bench.floor and any(by_tracer[bench.floor.name] for by_tracer in table.values()):
+        names.append(bench.floor.name)
+        ratios += [f"{title} to {bench.floor.name}" for title, _ in head]
     rows = []
     for name, by_tracer in table.items():
-        values = {tracer.name: [median(column) for column in zip(*by_tracer[tracer.name])] or [None] * len(head)
-                  for tracer in bench.tracers}
-        both = list(zip(values[ours.name], values[peer.name]))
-        rows.append([name, *(ratio(*pair) for pair in both), *(" : ".join(map(figure, pair)) for pair in both)])
-    print(f"ratios and figures are {ours.name} : {peer.name}")
-    bench.finish(["", *(title for title, _ in head), *(f"{title}, {unit}" for title, unit in head)], rows)
+        values = [[median(column) for column in zip(*by_tracer[one])] or [None] * len(head) for one in names]
+        together = list(zip(*values))
+        rows.append([name, *(ratio(ours, other[place]) for place in range(len(names) - 1)
+                             for ours, *other in together),
+                     *(" : ".join(map(figure, figures)) for figures in together)])
+    print(f"ratios are {names[0]} : {names[1]}, figures {' : '.join(names)}")
+    bench.finish(["", *ratios, *(f"{title}, {unit}" for title, unit in head)], rows)
 
 
 def startup(bench):
@@ -158,9 +173,9 @@ def _attached(bench, tracer, name, script):
 def code(bench):
     table = {name: collections.defaultdict(list) for name in bench.chosen(scripts.COST)}
     for name in table:
-        for tracer in bench.tracers:
-            with _attached(bench, tracer, name, scripts.COST[name]) as run:
-                held = bpf.programs(run.pid).values() if run else ()
+        for tracer, script in bench.contenders(name):
+            with _attached(bench, tracer, name, script) as run:
+                held = run.programs().values() if run else ()
                 if held:
                     table[name][tracer.name].append((sum(one.instructions for one in held),
                                                      sum(one.jited_bytes for one in held)))
@@ -177,28 +192,28 @@ def cost(bench):
         for name in names:
             base = bench.load(7)
             untraced.append(base)
-            for tracer in bench.in_turn(number):
-                with _attached(bench, tracer, name, scripts.COST[name]) as run:
+            for tracer, script in bench.contenders(name, number):
+                with _attached(bench, tracer, name, script) as run:
                     if run is None:
                         continue
                     added = bench.load(7) - base
-                    before = bpf.programs(run.pid)
+                    before = run.programs()
                     with bpf.timing():
                         bench.load(1)
-                    after = bpf.programs(run.pid)
+                    after = run.programs()
                 # Programs that the load does not run, of BEGIN for instance, do not count.
                 each = [(after[one].run_ns - before[one].run_ns) / runs for one in after if one in before
                         if (runs := after[one].runs - before[one].runs) > bench.calls // 2]
                 table[name][tracer.name].append((added, sum(each)))
     # The kernel's own timing is in every run: an empty program reads some 60 ns.
-    overhead = {tracer.name: median([run for _, run in table[scripts.EMPTY][tracer.name]]) or 0.0
-                for tracer in bench.tracers}
+    overhead = {name: median([run for _, run in rounds]) or 0.0
+                for name, rounds in table[scripts.EMPTY].items()}
     for name in names:
         if name != scripts.EMPTY:
             programs = 2 if "two probes" in name else 1
-            for tracer in bench.tracers:
-                table[name][tracer.name] = [(added, max(run - programs * overhead[tracer.name], 0.0))
-                                            for added, run in table[name][tracer.name]]
+            for tracer, rounds in table[name].items():
+                table[name][tracer] = [(added, max(run - programs * overhead.get(tracer, 0.0), 0.0))
+                                       for added, run in rounds]
     print(f"one untraced call: {figure(median(untraced))} ns; program ns are net of an empty program's")
     pairs(table, [("added", "ns"), ("program", "ns")], bench)
 

@@ -6,12 +6,17 @@ cost nothing but themselves: bpftrace's mounts are made once, in a mount namespa
 """
 import contextlib
 import dataclasses
+import json
 import os
+import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+
+import bpf
 
 ATTACHED = b"Attached "
 _INSIDE = "RBT_BENCH_INSIDE_MOUNTS"
@@ -76,6 +81,10 @@ class Run:
             self.process.wait()
         self._reader.join(2)
 
+    def programs(self):
+        """The BPF programs at work, by id."""
+        return bpf.programs(self.pid)
+
     def memory_kib(self, field="VmRSS"):
         """A memory figure of /proc/PID/status, or 0 when the process is gone."""
         try:
@@ -90,6 +99,44 @@ class Run:
         with open(f"/proc/{self.pid}/stat") as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Floor:
+    """Hand-written programs, which stand where a tracer stands: built with clang, loaded and
+    attached by the bpftool beside the peer, as older ones cannot attach. What is called a script
+    is here the name of a program of floor/."""
+    name = "C"
+    _PINS = "/sys/fs/bpf/rbt-bench-floor"
+
+    def __init__(self, source, folder, root):
+        self.source = source
+        self.folder = folder
+        self.bpftool = ["chroot", root, "bpftool"]
+
+    @contextlib.contextmanager
+    def tracing(self, name):
+        """The program attached; gone at the end. Raises RuntimeError when it cannot be had."""
+        target = os.path.join(self.folder, f"{name}.o")
+        headers = f"-I/usr/include/{platform.machine()}-linux-gnu"
+        build = ["clang", "-O2", "-g", "-target", "bpf", "-mcpu=v3", headers, f"-DFLOOR_{name}",
+                 "-c", self.source, "-o", target]
+        load = [*self.bpftool, "prog", "loadall", target, self._PINS, "autoattach"]
+        try:
+            for command in (build, load):
+                done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                if done.returncode:
+                    raise RuntimeError((done.stdout.strip().splitlines() or [f"{command[0]} failed"])[-1])
+            yield self
+        finally:
+            shutil.rmtree(self._PINS, ignore_errors=True)
+
+    def programs(self):
+        """The BPF programs at work, by id."""
+        links = subprocess.run([*self.bpftool, "--json", "--bpffs", "link"],
+                               stdout=subprocess.PIPE, text=True, check=True)
+        ids = [link["prog_id"] for link in json.loads(links.stdout)
+               if any(pin.startswith(self._PINS) for pin in link.get("pinned", []))]
+        return {number: bpf.program(number) for number in ids}
 
 
 def rbt(path):
@@ -107,6 +154,8 @@ def enter_mounts(folder):
         os.environ[_INSIDE] = "1"
         os.execvp("unshare", ["unshare", "--mount", sys.executable, *sys.argv])
     root = os.path.join(folder, "root")
+    if not os.path.ismount("/sys/fs/bpf"):
+        subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], check=True)
     for shared in ("proc", "sys", "dev", "tmp"):
         subprocess.run(["mount", "--rbind", f"/{shared}", os.path.join(root, shared)], check=True)
     for kind, place in (("tracefs", "tracing"), ("debugfs", "debug")):
