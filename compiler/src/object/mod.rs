@@ -188,7 +188,7 @@ impl Writer<'_> {
                 offset,
                 size: u64::from(size),
                 kind: SymbolKind::Data,
-                scope: SymbolScope::Linkage,
+                scope: SymbolScope::Dynamic,
             });
             let variable = self.types.map(&map.symbol, &definition);
             entries.push((variable, offset as u32, size));
@@ -219,7 +219,7 @@ impl Writer<'_> {
                 offset: u64::from(variable.offset),
                 size: u64::from(variable.size),
                 kind: SymbolKind::Data,
-                scope: SymbolScope::Linkage,
+                scope: SymbolScope::Dynamic,
             });
             let ty = self.types.global(&variable.symbol, variable.size);
             entries.push((ty, variable.offset, variable.size));
@@ -243,7 +243,7 @@ impl Writer<'_> {
 
         // Symbols of all functions come first: any of them may refer to any other.
         let section = self.program_section(&plan.section);
-        let mut placed = vec![self.function(entry, &plan.symbol, section, SymbolScope::Linkage)?];
+        let mut placed = vec![self.function(entry, &plan.symbol, section, SymbolScope::Dynamic)?];
         for code in rest {
             let section = self.text_section();
             let name = if self.names.contains(&code.name) {
@@ -320,8 +320,10 @@ impl Writer<'_> {
                     (self.globals.ok_or_else(missing)?, RELOCATE_IMM64)
                 }
                 RelocationTarget::FunctionAddress(number) => {
-                    insn.imm = 0;
-                    (callee(number)?.symbol, RELOCATE_IMM64)
+                    // By section and offset: libbpf takes a local symbol only for calls.
+                    let callee = callee(number)?;
+                    insn.imm = i32::try_from(callee.offset).map_err(|_| wrong())?;
+                    (self.elf.section_symbol(callee.section), RELOCATE_IMM64)
                 }
                 RelocationTarget::Call(number) => {
                     insn.imm = -1;
