@@ -80,7 +80,8 @@ impl Options {
                 }
                 "--list" => options.list = true,
                 // What `cargo test -- FLAG` says to every test executable of the workspace.
-                "--nocapture" | "--no-capture" | "--quiet" | "-q" | "--show-output" => {}
+                "--nocapture" | "--no-capture" | "--quiet" | "-q" | "--show-output"
+                | "--include-ignored" => {}
                 flag if flag.starts_with('-') => return Err(format!("no option {flag}")),
                 name => options.wanted.push(name.to_owned()),
             }
