@@ -348,7 +348,8 @@ impl fmt::Display for Type {
             Type::Array(element, count) => write!(f, "{element}[{count}]"),
             Type::Struct(s) => {
                 let keyword = if s.is_union { "union" } else { "struct" };
-                write!(f, "{keyword} {}", s.name)
+                let name = if s.name.is_empty() { "{}" } else { &s.name };
+                write!(f, "{keyword} {name}")
             }
             Type::Tuple(elements) => {
                 f.write_str("(")?;

@@ -272,6 +272,10 @@ impl Define<'_, '_> {
             self.error("a member needs a complete type", field.span, here);
             return None;
         };
+        if size > MOST_BYTES {
+            self.error("this member is too large", field.span, "more than 16 MiB");
+            return None;
+        }
         let name = field.name.as_ref().map(|name| Rc::from(name.node.as_str()));
         let Some(bits) = &field.bits else {
             return Some(Some(MemberDefinition {

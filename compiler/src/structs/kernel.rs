@@ -254,8 +254,8 @@ pub(super) fn bit_field(
         fits.then_some((offset, first))
     };
     let narrow = |n: u32| u8::try_from(n).unwrap_or(u8::MAX);
-    let declared = ty.size();
-    let (ty, offset, first) = match place(declared.max(1)).filter(|_| declared.is_power_of_two()) {
+    let declared = int_size(ty.size()).map(u32::from);
+    let (ty, offset, first) = match declared.and_then(place) {
         Some((offset, first)) => (ty, offset, first),
         None => {
             let found = [1, 2, 4, 8]

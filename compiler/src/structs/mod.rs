@@ -5,6 +5,7 @@
 //! in which a value reaches userspace. A definition of the script wins over the kernel's of
 //! the same name. Knows nothing of probes: the caller says which memory a struct lies in.
 
+mod arguments;
 mod define;
 mod kernel;
 mod names;
@@ -13,7 +14,7 @@ mod shape;
 mod tests;
 mod tracepoint;
 
-pub use tracepoint::is_common_field;
+pub use tracepoint::{declarations, is_common_field};
 
 pub(crate) use define::apply;
 

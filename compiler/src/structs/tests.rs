@@ -96,7 +96,7 @@ fn names_of_types_mean_what_c_says() {
         ("pid_t", "int32"),
         ("size_t", "uint64"),
         ("cycles_t", "uint64"),
-        ("atomic_t", "struct "),
+        ("atomic_t", "struct {}"),
         ("bool", "bool"),
     ] {
         assert_eq!(name(text).as_deref(), Some(what), "{text}");
@@ -138,6 +138,13 @@ fn tracepoints_have_the_types_of_their_format() {
         filename.expect("an argument").ty,
         Type::Pointer(_, Space::User)
     ));
+    let format = crate::target::Target::tracepoint_format(&fixture, "sched", "sched_wakeup");
+    let format = format.expect("told").expect("an event");
+    let declared: Vec<&str> = declarations(&format).collect();
+    assert_eq!(
+        declared,
+        ["char comm[16]", "pid_t pid", "int prio", "int target_cpu"]
+    );
     let exit = arguments("syscalls", "sys_exit_openat", Space::User);
     assert_eq!(place(&table, &exit, "ret"), "16 int64");
     let switch = arguments("sched", "sched_switch", Space::Kernel);
@@ -151,6 +158,36 @@ fn tracepoints_have_the_types_of_their_format() {
     let filename = filename.expect("an argument");
     assert_eq!((filename.ty, filename.offset), (I64, 8));
     assert_eq!(filename.encoding, crate::types::Encoding::DataLocation);
+}
+
+#[test]
+fn functions_have_the_arguments_of_their_prototypes() {
+    let fixture = Fixture::new();
+    let table = TypeTable::new(&fixture);
+    let read = table.btf().and_then(|btf| btf.find_function("vfs_read"));
+    let read = read.expect("a function");
+    let args = table.function_arguments("args", read, Space::Direct);
+    let args = args.expect("it has a prototype");
+    assert_eq!(place(&table, &args, "file"), "0 struct file *");
+    assert_eq!(place(&table, &args, "count"), "16 uint64");
+    assert_eq!(args.size, 32);
+    let buffer = table.find_field(&args, "buf", Space::Kernel);
+    assert!(matches!(
+        buffer.expect("an argument").ty,
+        Type::Pointer(_, Space::User)
+    ));
+    assert_eq!(table.function_result(read, Space::Kernel), Some(I64));
+    let switch = table.raw_tracepoint_arguments("args", "sched_switch", Space::Kernel);
+    let switch = switch.expect("it is described");
+    assert_eq!(place(&table, &switch, "preempt"), "0 bool");
+    assert_eq!(place(&table, &switch, "prev"), "8 struct task_struct *");
+    assert_eq!(place(&table, &switch, "prev_state"), "24 uint32");
+    assert_eq!(place(&table, &switch, "__data"), "none");
+    let none = table.raw_tracepoint_arguments("args", "no_such_event", Space::Kernel);
+    assert_eq!(none, None);
+    let task = table.btf().and_then(|btf| btf.find_struct("task_struct"));
+    let task = task.expect("a struct");
+    assert_eq!(table.function_arguments("args", task, Space::Kernel), None);
 }
 
 #[test]
@@ -427,7 +464,11 @@ fn definitions_without_a_layout_are_said() {
         ),
         structure("V", vec![array("int", "a", &[1 << 33])]),
         structure("W", vec![member("int", "a"), member("int", "a")]),
-        structure("X", vec![array("int", "a", &[1 << 31])]),
+        structure(
+            "X",
+            vec![array("int", "a", &[1 << 20, 1 << 30]), member("int", "b")],
+        ),
+        structure("Z", vec![array("int", "a", &[1 << 22]), member("int", "b")]),
         structure("Y", vec![member("int", "a")]),
         structure("Y", vec![member("int", "a")]),
     ];
@@ -440,6 +481,7 @@ fn definitions_without_a_layout_are_said() {
             "this bit-field has no place",
             "an array needs a length",
             "member 'a' is defined twice",
+            "this member is too large",
             "this struct is too large",
             "'Y' is defined twice",
         ]

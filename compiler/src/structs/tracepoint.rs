@@ -17,6 +17,14 @@ pub fn is_common_field(name: &str) -> bool {
     name.starts_with("common_")
 }
 
+/// The declarations of an event's own fields, as its `format` text has them: `pid_t pid`.
+pub fn declarations(format: &str) -> impl Iterator<Item = &str> {
+    lines(format).map(|line| line.declaration).filter(|text| {
+        let name = text.rsplit(' ').next().unwrap_or("");
+        !is_common_field(name)
+    })
+}
+
 /// One line of the text.
 struct Line<'a> {
     declaration: &'a str,
@@ -29,8 +37,7 @@ impl TypeTable<'_> {
     /// The arguments that `format` describes, as a struct of that name. Pointers point into
     /// `space`. Lines that are not understood are left out, as are fields of no size.
     pub fn tracepoint_arguments(&self, name: &str, format: &str, space: Space) -> StructRef {
-        let body = format.split("print fmt:").next().unwrap_or("");
-        let lines: Vec<Line<'_>> = body.lines().filter_map(line).collect();
+        let lines: Vec<Line<'_>> = lines(format).collect();
         let ends = lines.iter().map(|l| l.offset.saturating_add(l.size));
         let size = ends.max().unwrap_or(0);
         let fields = lines
@@ -152,6 +159,12 @@ fn located(name: &str, line: &Line<'_>, encoding: Encoding) -> Field {
         bits: None,
         encoding,
     }
+}
+
+/// The fields of the text: what follows them says how the kernel itself prints records.
+fn lines(format: &str) -> impl Iterator<Item = Line<'_>> {
+    let body = format.split("print fmt:").next().unwrap_or("");
+    body.lines().filter_map(line)
 }
 
 /// `field:unsigned char prev_comm[16]; offset:8; size:16; signed:0;`
