@@ -1,17 +1,19 @@
 //! Finds types by number and by name.
 //!
-//! Takes the bytes of types and strings; gives, after one pass, each type's place and a hash
-//! table of names. Four bytes a type for its place, four for its link in the table, and one
-//! table of 2^16 heads: no name is copied. Stops at the first record that cannot be read.
+//! Takes the bytes of types and strings; gives each type's place and a hash table of names.
+//! Four bytes a type for its place, four for its link in the table, and one table of 2^16
+//! heads: no name is copied. The index grows as far as questions need it: what scripts ask
+//! for most, the kernel's compiler met first, so that most of the types are never looked at.
+//! It ends for good at the first record that cannot be read.
 
 use super::TypeId;
-use super::read::{self, Kind};
+use super::read::{self, Kind, Record};
 
 /// Buckets of the table of names. The kernel's 126,000 types have about as many distinct
 /// names as this, so chains stay short.
 const BUCKETS: usize = 1 << 16;
 
-/// Places and names of all types.
+/// Places and names of the types up to some number.
 #[derive(Debug)]
 pub(super) struct Index {
     /// Byte offset of each type's record; the entry of `void` is not used.
@@ -22,50 +24,59 @@ pub(super) struct Index {
     links: Vec<u32>,
     /// Enums, whose values have names of their own.
     enums: Vec<u32>,
+    /// Where the next record starts.
+    next: usize,
 }
 
 impl Index {
-    /// Indexes all records up to the first that is malformed.
-    pub(super) fn build(types: &[u8], strings: &[u8]) -> Index {
-        // The kernel's types take 24 to 28 bytes on average; a wrong guess costs a copy.
-        let guess = types.len() / 26 + 1;
+    /// An index of nothing but `void`, for types that take so many bytes.
+    pub(super) fn new(types_size: usize) -> Index {
+        // The kernel's types take 24 to 28 bytes on average; a wrong guess costs a copy. What
+        // is never written to costs no memory.
+        let guess = types_size / 26 + 1;
         let mut index = Index {
             offsets: Vec::with_capacity(guess),
             heads: vec![0; BUCKETS],
             links: Vec::with_capacity(guess),
             enums: Vec::new(),
+            next: 0,
         };
         index.offsets.push(0);
         index.links.push(0);
-        let mut offset = 0;
-        while let Some((record, next)) = read::record(types, offset) {
-            let (Ok(place), Ok(id)) = (u32::try_from(offset), u32::try_from(index.offsets.len()))
-            else {
-                break;
-            };
-            let mut link = 0;
-            if record.name != 0
-                && is_found_by_name(record.kind)
-                && let Some(head) = index.heads.get_mut(bucket_at(strings, record.name))
-            {
-                link = std::mem::replace(head, id);
-            }
-            if matches!(record.kind, Kind::Enum | Kind::Enum64) {
-                index.enums.push(id);
-            }
-            index.offsets.push(place);
-            index.links.push(link);
-            offset = next;
-        }
         index
     }
 
-    /// Types, `void` included.
+    /// Takes the next record in; `None` at the end.
+    pub(super) fn advance<'a>(
+        &mut self,
+        types: &'a [u8],
+        strings: &[u8],
+    ) -> Option<(TypeId, Record<'a>)> {
+        let place = u32::try_from(self.next).ok()?;
+        let id = u32::try_from(self.offsets.len()).ok()?;
+        let (record, next) = read::record(types, self.next)?;
+        let mut link = 0;
+        if record.name != 0
+            && is_found_by_name(record.kind)
+            && let Some(head) = self.heads.get_mut(bucket_at(strings, record.name))
+        {
+            link = std::mem::replace(head, id);
+        }
+        if matches!(record.kind, Kind::Enum | Kind::Enum64) {
+            self.enums.push(id);
+        }
+        self.offsets.push(place);
+        self.links.push(link);
+        self.next = next;
+        Some((TypeId(id), record))
+    }
+
+    /// Types taken in, `void` included.
     pub(super) fn len(&self) -> u32 {
         u32::try_from(self.offsets.len()).unwrap_or(u32::MAX)
     }
 
-    /// Where the type's record starts; `None` for `void` and what does not exist.
+    /// Where the type's record starts; `None` for `void` and what was not taken in.
     pub(super) fn offset(&self, id: TypeId) -> Option<u32> {
         if id == TypeId::VOID {
             return None;
@@ -73,7 +84,7 @@ impl Index {
         self.offsets.get(id.0 as usize).copied()
     }
 
-    /// Types whose name may be `name`, the highest number first.
+    /// Types taken in whose name may be `name`, the highest number first.
     pub(super) fn candidates(&self, name: &[u8]) -> impl Iterator<Item = TypeId> {
         let first = self.heads.get(bucket_of(name)).copied().unwrap_or(0);
         // Links only lead to lower numbers, so that no chain is endless.
@@ -82,7 +93,7 @@ impl Index {
             .map(TypeId)
     }
 
-    /// All enums.
+    /// Enums taken in.
     pub(super) fn enums(&self) -> impl Iterator<Item = TypeId> {
         self.enums.iter().copied().map(TypeId)
     }

@@ -2,8 +2,9 @@
 //!
 //! Takes the raw bytes of a kernel's type information, in whatever the host holds them (a
 //! mapped file, a vector); gives types by number and by name. Nothing is read before the
-//! first question, which builds an index in one pass over the bytes. Never allocates per
-//! type, and never panics or loops on malformed bytes: what cannot be read does not exist.
+//! first question, and no more than it needs: an index grows along the bytes until the answer
+//! is found. Never allocates per type, and never panics or loops on malformed bytes: what
+//! cannot be read does not exist.
 
 mod builder;
 mod index;
@@ -16,7 +17,7 @@ pub use builder::{BtfBuilder, IntEncoding, Linkage, MemberSpec};
 
 use index::Index;
 use read::{Kind, Record};
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 
@@ -31,12 +32,13 @@ impl TypeId {
 
 /// The type information of a kernel.
 ///
-/// Private fields: `types` and `strings` are ranges inside `bytes`.
+/// Private fields: `types` and `strings` are ranges inside `bytes`; `index` is of them, and is
+/// never borrowed while anything else of this type runs.
 pub struct Btf {
     bytes: Box<dyn AsRef<[u8]>>,
     types: Range<usize>,
     strings: Range<usize>,
-    index: OnceCell<Index>,
+    index: RefCell<Index>,
 }
 
 /// Why bytes are not BTF.
@@ -186,17 +188,23 @@ impl Btf {
     /// Errors: the header is not one of BTF, or promises more bytes than there are.
     pub fn new(bytes: Box<dyn AsRef<[u8]>>) -> Result<Btf, BtfError> {
         let (types, strings) = read::header((*bytes).as_ref())?;
+        let index = RefCell::new(Index::new(types.len()));
         Ok(Btf {
             bytes,
             types,
             strings,
-            index: OnceCell::new(),
+            index,
         })
     }
 
-    /// How many types there are, `void` included: numbers below it exist.
+    /// How many types there are, `void` included: numbers below it exist. Indexes them all.
     pub fn len(&self) -> u32 {
-        self.index().len()
+        let mut index = self.index.borrow_mut();
+        while index
+            .advance(self.type_bytes(), self.string_bytes())
+            .is_some()
+        {}
+        index.len()
     }
 
     /// Whether there is no type but `void`.
@@ -402,8 +410,12 @@ impl Btf {
     }
 
     fn record(&self, id: TypeId) -> Option<Record<'_>> {
-        let offset = self.index().offset(id)?;
-        read::record(self.type_bytes(), offset as usize).map(|(record, _)| record)
+        let types = self.type_bytes();
+        let mut index = self.index.borrow_mut();
+        while index.len() <= id.0 {
+            index.advance(types, self.string_bytes())?;
+        }
+        read::record(types, index.offset(id)? as usize).map(|(record, _)| record)
     }
 
     fn record_of(&self, id: TypeId, wanted: impl Fn(Kind) -> bool) -> Option<Record<'_>> {
@@ -423,11 +435,6 @@ impl Btf {
     fn string_bytes(&self) -> &[u8] {
         let bytes = (*self.bytes).as_ref();
         bytes.get(self.strings.clone()).unwrap_or(&[])
-    }
-
-    fn index(&self) -> &Index {
-        self.index
-            .get_or_init(|| Index::build(self.type_bytes(), self.string_bytes()))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Takes names; gives the lowest type number that bears one, as the kernel's own search does.
 
-use super::read::{self, Kind};
+use super::read::{self, Kind, Record};
 use super::{Btf, TypeId};
 use crate::nearest;
 
@@ -42,27 +42,32 @@ impl Btf {
         self.find(name, |kind| kind == Kind::Variable)
     }
 
-    /// The enum that has an enumerator of that name, and its value. Reads all enums.
+    /// The enum that has an enumerator of that name, and its value. Reads enums up to it.
     pub fn enumerator(&self, name: &str) -> Option<(TypeId, i64)> {
         if name.is_empty() {
             return None;
         }
         let strings = self.string_bytes();
-        for id in self.index().enums() {
-            // Names are compared as bytes: this loop goes over every enumerator there is.
-            let Some(record) = self.record(id) else {
-                continue;
+        // Names are compared as bytes: this goes over every enumerator there is.
+        let position = |record: &Record<'_>| {
+            let stride = match record.kind {
+                Kind::Enum => 8,
+                Kind::Enum64 => 12,
+                _ => return None,
             };
-            let stride = if record.kind == Kind::Enum64 { 12 } else { 8 };
-            let found = record
-                .tail
-                .chunks_exact(stride)
-                .position(|entry| is_at(strings, read::u32_of(entry), name.as_bytes()));
-            if let Some((_, value)) = found.and_then(|at| self.enumerators(id).nth(at)) {
-                return Some((id, value));
-            }
-        }
-        None
+            let mut entries = record.tail.chunks_exact(stride);
+            entries.position(|entry| is_at(strings, read::u32_of(entry), name.as_bytes()))
+        };
+        let known: Vec<TypeId> = self.index.borrow().enums().collect();
+        let mut known = known.into_iter().filter_map(|id| {
+            let at = position(&self.record(id)?)?;
+            Some((id, at))
+        });
+        let (id, at) = known
+            .next()
+            .or_else(|| self.advance_until(|record| position(record)))?;
+        let (_, value) = self.enumerators(id).nth(at)?;
+        Some((id, value))
     }
 
     /// Names of functions, in the order of their numbers.
@@ -93,16 +98,37 @@ impl Btf {
     }
 
     fn find(&self, name: &str, wanted: impl Fn(Kind) -> bool) -> Option<TypeId> {
-        let strings = self.string_bytes();
-        let is_it = |id: &TypeId| {
-            let record = self.record(*id);
-            record.is_some_and(|r| wanted(r.kind) && is_at(strings, r.name, name.as_bytes()))
-        };
-        // Candidates come highest first.
-        self.index()
-            .candidates(name.as_bytes())
-            .filter(is_it)
-            .last()
+        let (types, strings) = (self.type_bytes(), self.string_bytes());
+        let name = name.as_bytes();
+        if name.is_empty() {
+            return None;
+        }
+        let is_it = |record: &Record<'_>| wanted(record.kind) && is_at(strings, record.name, name);
+        // Candidates come highest first, and what is not indexed yet is higher still.
+        let index = self.index.borrow();
+        let known = index.candidates(name).filter(|id| {
+            let place = index.offset(*id);
+            let record = place.and_then(|place| read::record(types, place as usize));
+            record.is_some_and(|(record, _)| is_it(&record))
+        });
+        let known = known.last();
+        drop(index);
+        known.or_else(|| {
+            let (id, ()) = self.advance_until(|record| is_it(record).then_some(()))?;
+            Some(id)
+        })
+    }
+
+    /// Indexes further until `test` gives something for a type.
+    fn advance_until<T>(&self, test: impl Fn(&Record<'_>) -> Option<T>) -> Option<(TypeId, T)> {
+        let (types, strings) = (self.type_bytes(), self.string_bytes());
+        let mut index = self.index.borrow_mut();
+        loop {
+            let (id, record) = index.advance(types, strings)?;
+            if let Some(found) = test(&record) {
+                return Some((id, found));
+            }
+        }
     }
 }
 

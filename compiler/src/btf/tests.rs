@@ -75,6 +75,35 @@ fn names_of_every_length_are_found() {
     }
 }
 
+#[test]
+fn answers_do_not_depend_on_the_questions_before() {
+    let mut b = BtfBuilder::new();
+    let first = b.structure("same", 4, &[]);
+    let union = b.union("same", 4, &[]);
+    b.structure("same", 8, &[]);
+    let early = b.enumeration("early", 4, &[("A", 1)]);
+    let late = b.enumeration("late", 4, &[("B", 2), ("A", 3)]);
+    let pointer = b.pointer(late);
+    let bytes = b.finish();
+    let questions: [&dyn Fn(&Btf); 6] = [
+        &|btf| assert_eq!(btf.find_struct("same"), Some(first)),
+        &|btf| assert_eq!(btf.find_union("same"), Some(union)),
+        &|btf| assert_eq!(btf.enumerator("A"), Some((early, 1))),
+        &|btf| assert_eq!(btf.enumerator("B"), Some((late, 2))),
+        &|btf| assert_eq!(btf.get(pointer), Some(BtfType::Pointer(late))),
+        &|btf| assert_eq!(btf.find_struct("none"), None),
+    ];
+    for one in questions {
+        for other in questions {
+            let btf = read(bytes.clone());
+            one(&btf);
+            other(&btf);
+            one(&btf);
+            assert_eq!(btf.len(), 7);
+        }
+    }
+}
+
 impl BtfBuilder {
     fn forward_typedef(&mut self, name: &str) -> TypeId {
         self.typedef(name, TypeId::VOID)
