@@ -7,6 +7,7 @@
 //! cannot be read does not exist.
 
 mod builder;
+mod declare;
 mod index;
 mod read;
 mod search;

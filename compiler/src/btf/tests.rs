@@ -116,7 +116,15 @@ fn chains_without_end_are_given_up() {
     b.typedef("a", TypeId(2));
     b.typedef("b", TypeId(1));
     let own = b.array(TypeId(4), 3);
+    let held = b.reserve();
+    let twice = [MemberSpec::new("a", held, 0), MemberSpec::new("b", held, 0)];
+    b.structure_at(held, "", 8, &twice);
+    let called = TypeId(held.0 + 2);
+    let pointer = b.pointer(called);
+    b.prototype(pointer, &[("", pointer), ("", pointer)]);
     let btf = read(b.finish());
+    assert!(btf.definition(held).is_some());
+    assert!(!btf.declaration(called, "f").is_empty());
     assert_eq!(btf.resolve(TypeId(1)), TypeId::VOID);
     assert!(!btf.has_tag(TypeId(1), "user"));
     assert_eq!(btf.size_of(own), None);
@@ -153,6 +161,8 @@ fn broken_bytes_are_survived() {
                 btf.get(id);
                 btf.resolve(id);
                 btf.size_of(id);
+                btf.definition(id);
+                btf.declaration(id, "x");
                 assert!(btf.members(id).count() <= good.len());
                 assert!(btf.enumerators(id).count() <= good.len());
                 assert!(btf.parameters(id).count() <= good.len());
@@ -161,4 +171,70 @@ fn broken_bytes_are_survived() {
             btf.enumerator("A");
         }
     }
+}
+
+#[test]
+fn types_are_written_as_c() {
+    let mut b = BtfBuilder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let char = b.int("char", 1, IntEncoding::Unsigned);
+    let constant = b.constant(char);
+    let text = b.pointer(constant);
+    let fixed = b.constant(text);
+    let name = b.array(char, 16);
+    let names = b.array(text, 4);
+    let to_name = b.pointer(name);
+    let node = b.forward("node");
+    let to_node = b.pointer(node);
+    let proto = b.prototype(int, &[("", to_node), ("", TypeId::VOID)]);
+    let call = b.pointer(proto);
+    let maker = b.prototype(to_node, &[]);
+    let make = b.pointer(maker);
+    let calls = b.array(call, 2);
+    let inner = b.union(
+        "",
+        4,
+        &[
+            MemberSpec::new("whole", int, 0),
+            MemberSpec::bits("part", int, 0, 3),
+        ],
+    );
+    let outer = b.structure(
+        "outer",
+        16,
+        &[
+            MemberSpec::new("", inner, 0),
+            MemberSpec::new("make", make, 8),
+        ],
+    );
+    let colour = b.enumeration("colour", 4, &[("RED", -1), ("BLUE", 7)]);
+    let btf = read(b.finish());
+    for (ty, expected) in [
+        (int, "int x"),
+        (text, "const char *x"),
+        (fixed, "const char * const x"),
+        (name, "char x[16]"),
+        (names, "const char *x[4]"),
+        (to_name, "char (*x)[16]"),
+        (to_node, "struct node *x"),
+        (call, "int (*x)(struct node *, ...)"),
+        (make, "struct node * (*x)(void)"),
+        (calls, "int (*x[2])(struct node *, ...)"),
+        (colour, "enum colour x"),
+        (TypeId::VOID, "void x"),
+    ] {
+        assert_eq!(btf.declaration(ty, "x"), expected);
+    }
+    assert_eq!(btf.declaration(to_node, ""), "struct node *");
+    let text = "struct outer {
+\tunion {
+\t\tint whole;
+\t\tint part: 3;
+\t};
+\tstruct node * (*make)(void);
+}";
+    assert_eq!(btf.definition(outer).as_deref(), Some(text));
+    let text = "enum colour {\n\tRED = -1,\n\tBLUE = 7,\n}";
+    assert_eq!(btf.definition(colour).as_deref(), Some(text));
+    assert_eq!(btf.definition(int), None);
 }

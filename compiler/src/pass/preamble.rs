@@ -592,5 +592,26 @@ mod tests {
                 "this condition is never ended",
             ]
         );
+        let (_, messages) = preprocess(&[
+            "#frob",
+            "#error no luck",
+            "#define",
+            "#define 1x",
+            "#include \"x.h\"",
+            "#pragma once",
+            "#ifdef",
+            "#endif",
+        ]);
+        assert_eq!(
+            messages,
+            [
+                "unknown directive `#frob`",
+                "no luck",
+                "`#define` needs a name",
+                "`#define` needs a name",
+                "\"x.h\" is not read",
+                "`#ifdef` needs a name",
+            ]
+        );
     }
 }
