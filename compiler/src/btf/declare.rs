@@ -57,10 +57,14 @@ impl Btf {
                 Some(BtfType::Pointer(_)) => {
                     self.declare(to, spaced(qualifier, &inner), nested, links, left)
                 }
-                _ => format!(
-                    "{qualifier} {}",
-                    self.declare(to, inner, nested, links, left)
-                ),
+                _ => {
+                    let text = self.declare(to, inner, nested, links, left);
+                    // A constant array of constants is said once.
+                    match text.strip_prefix(qualifier) {
+                        Some(rest) if rest.starts_with(' ') => text,
+                        _ => format!("{qualifier} {text}"),
+                    }
+                }
             },
             BtfType::TypeTag { to, .. } => self.declare(to, inner, nested, links, left),
             BtfType::Pointer(to) => {
@@ -120,7 +124,12 @@ impl Btf {
             text.push_str(" { ... }");
             return text;
         }
-        text.push_str(" {\n");
+        text.push_str(" {");
+        if self.enumerators(id).next().is_none() && self.members(id).next().is_none() {
+            text.push('}');
+            return text;
+        }
+        text.push('\n');
         let tabs = "\t".repeat(nested + 1);
         for (name, value) in self.enumerators(id) {
             // Writing to a string does not fail.

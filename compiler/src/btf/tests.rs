@@ -183,6 +183,9 @@ fn types_are_written_as_c() {
     let fixed = b.constant(text);
     let name = b.array(char, 16);
     let names = b.array(text, 4);
+    let fixed_name = b.array(constant, 8);
+    let fixed_name = b.constant(fixed_name);
+    let empty = b.structure("", 0, &[]);
     let to_name = b.pointer(name);
     let node = b.forward("node");
     let to_node = b.pointer(node);
@@ -216,6 +219,8 @@ fn types_are_written_as_c() {
         (name, "char x[16]"),
         (names, "const char *x[4]"),
         (to_name, "char (*x)[16]"),
+        (fixed_name, "const char x[8]"),
+        (empty, "struct {} x"),
         (to_node, "struct node *x"),
         (call, "int (*x)(struct node *, ...)"),
         (make, "struct node * (*x)(void)"),
