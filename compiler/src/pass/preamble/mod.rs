@@ -4,21 +4,17 @@
 //! switched off, and the macros by name. Headers are never read: the types they would supply
 //! come from BTF. Function-like macros are remembered but cannot be called.
 
-use crate::structs::apply;
+mod expression;
+
 use crate::target::Target;
-use rbt_grammar::ast::{BinaryOp, CItem};
+use expression::Unknown;
+use rbt_grammar::ast::CItem;
 use rbt_grammar::diagnostic::{Diagnostic, Diagnostics};
 use rbt_grammar::{Span, Spanned, codes};
 use std::collections::HashMap;
 
 /// Set wherever the kernel describes its types, so that scripts can do without headers.
 const HAVE_BTF: &str = "BPFTRACE_HAVE_BTF";
-
-/// Expressions inside expressions, macros inside macros.
-const MOST_NESTED: u32 = 64;
-
-/// Tokens read for one value: macros that double each other end here.
-const MOST_TOKENS: u32 = 1 << 16;
 
 /// The preamble after preprocessing.
 #[derive(Clone, Debug, Default)]
@@ -60,19 +56,7 @@ impl Macros {
     /// The number a macro stands for, if it is one.
     pub fn value(&self, name: &str) -> Option<i64> {
         let found = self.get(name).filter(|m| !m.has_parameters)?;
-        let mut left = MOST_TOKENS;
-        self.evaluate(&found.text, Unknown::Fails, MOST_NESTED, &mut left)
-    }
-
-    fn evaluate(&self, text: &str, unknown: Unknown, nested: u32, left: &mut u32) -> Option<i64> {
-        let mut reader = Reader {
-            macros: self,
-            rest: text,
-            unknown,
-            left,
-        };
-        let value = reader.binary(0, nested)?;
-        reader.peek().is_none().then_some(value)
+        expression::evaluate(self, &found.text, Unknown::Fails)
     }
 }
 
@@ -212,9 +196,7 @@ impl Walk<'_> {
 
     fn condition(&mut self, text: &str, span: Span) -> bool {
         let text = self.without_defined(text);
-        let mut left = MOST_TOKENS;
-        let macros = &self.preamble.macros;
-        match macros.evaluate(&text, Unknown::IsZero, MOST_NESTED, &mut left) {
+        match expression::evaluate(&self.preamble.macros, &text, Unknown::IsZero) {
             Some(value) => value != 0,
             None => {
                 self.error("this condition is not a number", span, "it counts as false");
@@ -279,151 +261,6 @@ impl Walk<'_> {
         let definitions = &mut self.preamble.macros.definitions;
         definitions.insert(name.to_owned(), definition);
     }
-}
-
-/// What a name that is no macro means in an expression.
-#[derive(Clone, Copy)]
-enum Unknown {
-    /// As in `#if`.
-    IsZero,
-    /// Then the text is not a number.
-    Fails,
-}
-
-/// Reads a constant expression off a text.
-struct Reader<'a> {
-    macros: &'a Macros,
-    rest: &'a str,
-    unknown: Unknown,
-    left: &'a mut u32,
-}
-
-/// Binary operators by how tightly they bind, longer spellings before their beginnings.
-const OPERATORS: &[(&str, u8, BinaryOp)] = &[
-    ("<<", 8, BinaryOp::ShiftLeft),
-    (">>", 8, BinaryOp::ShiftRight),
-    ("<=", 7, BinaryOp::LessEqual),
-    (">=", 7, BinaryOp::GreaterEqual),
-    ("==", 6, BinaryOp::Equal),
-    ("!=", 6, BinaryOp::NotEqual),
-    ("&&", 2, BinaryOp::And),
-    ("||", 1, BinaryOp::Or),
-    ("*", 10, BinaryOp::Multiply),
-    ("/", 10, BinaryOp::Divide),
-    ("%", 10, BinaryOp::Remainder),
-    ("+", 9, BinaryOp::Add),
-    ("-", 9, BinaryOp::Subtract),
-    ("<", 7, BinaryOp::Less),
-    (">", 7, BinaryOp::Greater),
-    ("&", 5, BinaryOp::BitAnd),
-    ("^", 4, BinaryOp::BitXor),
-    ("|", 3, BinaryOp::BitOr),
-];
-
-impl Reader<'_> {
-    fn peek(&mut self) -> Option<char> {
-        self.rest = self.rest.trim_start();
-        self.rest.chars().next()
-    }
-
-    fn take(&mut self, text: &str) -> bool {
-        self.rest = self.rest.trim_start();
-        match self.rest.strip_prefix(text) {
-            Some(rest) => {
-                self.rest = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// An expression whose operators bind at least as tightly as `level`; `?:` is level 0.
-    fn binary(&mut self, level: u8, nested: u32) -> Option<i64> {
-        let nested = nested.checked_sub(1)?;
-        let mut value = self.operand(nested)?;
-        loop {
-            self.peek();
-            let found = OPERATORS.iter().find(|(s, ..)| self.rest.starts_with(s));
-            match found {
-                Some((symbol, binds, op)) if *binds >= level.max(1) => {
-                    self.take(symbol);
-                    let right = self.binary(binds + 1, nested)?;
-                    value = apply(*op, value, right)?;
-                }
-                None if level == 0 && self.take("?") => {
-                    let then = self.binary(0, nested)?;
-                    if !self.take(":") {
-                        return None;
-                    }
-                    let otherwise = self.binary(0, nested)?;
-                    value = if value != 0 { then } else { otherwise };
-                }
-                _ => return Some(value),
-            }
-        }
-    }
-
-    fn operand(&mut self, nested: u32) -> Option<i64> {
-        let nested = nested.checked_sub(1)?;
-        *self.left = self.left.checked_sub(1)?;
-        match self.peek()? {
-            '(' => {
-                self.take("(");
-                let value = self.binary(0, nested)?;
-                self.take(")").then_some(value)
-            }
-            '-' => {
-                self.take("-");
-                self.operand(nested).map(i64::wrapping_neg)
-            }
-            '+' => {
-                self.take("+");
-                self.operand(nested)
-            }
-            '~' => {
-                self.take("~");
-                self.operand(nested).map(|x| !x)
-            }
-            '!' => {
-                self.take("!");
-                self.operand(nested).map(|x| i64::from(x == 0))
-            }
-            c if c.is_ascii_alphanumeric() || c == '_' => {
-                let (word, rest) = split_word(self.rest);
-                self.rest = rest;
-                if c.is_ascii_digit() {
-                    return integer(word);
-                }
-                match self.macros.get(word).filter(|m| !m.has_parameters) {
-                    Some(found) => {
-                        let text = &found.text;
-                        self.macros.evaluate(text, self.unknown, nested, self.left)
-                    }
-                    None => match self.unknown {
-                        Unknown::IsZero => Some(0),
-                        Unknown::Fails => None,
-                    },
-                }
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A C integer with its suffix.
-fn integer(word: &str) -> Option<i64> {
-    let digits = word.trim_end_matches(['u', 'U', 'l', 'L']);
-    let lower = digits.to_ascii_lowercase();
-    let value = if let Some(hex) = lower.strip_prefix("0x") {
-        u64::from_str_radix(hex, 16)
-    } else if let Some(binary) = lower.strip_prefix("0b") {
-        u64::from_str_radix(binary, 2)
-    } else if lower.len() > 1 && lower.starts_with('0') {
-        u64::from_str_radix(&lower, 8)
-    } else {
-        lower.parse()
-    };
-    value.ok().map(|value| value as i64)
 }
 
 /// The letters, digits and underscores a text begins with, and what follows.
@@ -500,15 +337,13 @@ mod tests {
         }
     }
 
-    fn kept(preamble: &Preamble) -> Vec<&str> {
-        let name = |item: &'_ CItem| match item {
-            CItem::Typedef { name, .. } => Some(name.node.clone()),
-            _ => None,
-        };
-        let names: Vec<String> = preamble.items.iter().filter_map(name).collect();
-        names
-            .into_iter()
-            .map(|name| &*Box::leak(name.into_boxed_str()))
+    fn kept(preamble: &Preamble) -> Vec<String> {
+        let items = preamble.items.iter();
+        items
+            .filter_map(|item| match item {
+                CItem::Typedef { name, .. } => Some(name.node.clone()),
+                _ => None,
+            })
             .collect()
     }
 
