@@ -1,7 +1,145 @@
 //! From the IR to instructions: what goes between the passes and the object.
+//!
+//! [`compile`] takes a verified program with virtual registers and gives the machine's
+//! instructions. It reports only what a script can cause: too large a frame or too long a
+//! program.
+
+mod encode;
+mod frame;
+mod jumps;
+mod legalise;
+mod liveness;
+mod moves;
+mod opcode;
+mod order;
+mod regalloc;
+mod spill;
+#[cfg(test)]
+mod tests;
 
 use crate::artifact::MapId;
+use crate::ir;
+use crate::target::{Feature, Target};
 use rbt_grammar::Span;
+use std::fmt;
+
+pub use frame::FRAME_LIMIT;
+
+/// What the generated code may rely on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// [`Feature::SignedInstructions`]: sign-extending moves, and jumps of any distance.
+    pub has_signed_instructions: bool,
+}
+
+impl Options {
+    /// What the kernel in question has.
+    pub fn of(target: &dyn Target) -> Self {
+        Options {
+            has_signed_instructions: target.has(Feature::SignedInstructions),
+        }
+    }
+}
+
+/// Encodes every function of a program, the entry first.
+///
+/// Errors: the frame is full; a jump is too far; the IR breaks its own rules.
+pub fn compile(program: &ir::Program, options: Options) -> Result<Vec<Code>, BackendError> {
+    let mut codes = Vec::with_capacity(program.functions.len());
+    let mut functions = program.clone();
+    let mut frames = Vec::new();
+    for function in &mut functions.functions {
+        order::order(function);
+        legalise::legalise(function, options);
+        order::order(function);
+        let allocation = regalloc::allocate(function).ok_or_else(|| BackendError::Registers {
+            function: function.name.clone(),
+            span: function.span,
+        })?;
+        let frame = frame::layout(function);
+        frames.push(frame.size);
+        if frame.size > FRAME_LIMIT {
+            return Err(frame_full(&[function], frame.size));
+        }
+        codes.push(encode::encode(function, &allocation, &frame, options)?);
+    }
+    frame::check_chains(&functions, &frames).map_err(|deep| {
+        let chain = deep
+            .chain
+            .iter()
+            .filter_map(|id| functions.functions.get(id.0 as usize));
+        frame_full(&chain.collect::<Vec<_>>(), deep.bytes)
+    })?;
+    Ok(codes)
+}
+
+/// Why a program cannot be encoded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BackendError {
+    /// The kernel gives a program and what it calls [`FRAME_LIMIT`] bytes.
+    FrameFull {
+        /// Functions whose frames exist at the same time, the entry first.
+        functions: Vec<String>,
+        /// Bytes needed in all.
+        bytes: u32,
+        /// The largest pieces, largest first.
+        largest: Vec<ir::Slot>,
+        /// The clause.
+        span: Span,
+    },
+    /// A jump of more than 32,767 instructions, on a kernel without long jumps.
+    JumpTooFar {
+        /// The function that is too long.
+        function: String,
+        /// What jumps.
+        span: Span,
+    },
+    /// An instruction that needs more registers than there are: a defect of the back end.
+    Registers {
+        /// Where.
+        function: String,
+        /// Where in the source.
+        span: Span,
+    },
+}
+
+impl fmt::Display for BackendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BackendError::FrameFull {
+                functions, bytes, ..
+            } => write!(
+                f,
+                "{} needs {bytes} bytes of frame; the kernel gives {FRAME_LIMIT}",
+                functions.join(" with ")
+            ),
+            BackendError::JumpTooFar { function, .. } => {
+                write!(
+                    f,
+                    "{function} is too long: a jump exceeds 32767 instructions"
+                )
+            }
+            BackendError::Registers { function, .. } => {
+                write!(f, "{function} has an instruction with too many operands")
+            }
+        }
+    }
+}
+
+impl std::error::Error for BackendError {}
+
+fn frame_full(functions: &[&ir::Function], bytes: u32) -> BackendError {
+    let slots = functions.iter().flat_map(|function| &function.slots);
+    let mut largest: Vec<ir::Slot> = slots.cloned().collect();
+    largest.sort_by_key(|slot| std::cmp::Reverse(slot.size));
+    largest.truncate(5);
+    BackendError::FrameFull {
+        functions: functions.iter().map(|f| f.name.clone()).collect(),
+        bytes,
+        largest,
+        span: functions.first().map(|f| f.span).unwrap_or_default(),
+    }
+}
 
 /// One function of a program, encoded.
 #[derive(Clone, Debug, Default, PartialEq)]

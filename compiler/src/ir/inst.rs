@@ -49,7 +49,7 @@ pub struct SlotId(pub u32);
 pub struct FunctionId(pub u32);
 
 /// A piece of the frame. Slots whose lifetimes do not overlap may share bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
     /// Bytes. Every slot is aligned to 8 bytes.
     pub size: u32,
