@@ -7,10 +7,32 @@
 pub mod ast;
 pub mod codes;
 pub mod diagnostic;
+pub mod literal;
 pub mod source;
+
+mod builder;
+mod lexer;
+mod mistake;
+mod recover;
+mod token;
+
+lalrpop_util::lalrpop_mod!(
+    #[allow(
+        clippy::all,
+        clippy::panic,
+        clippy::unwrap_used,
+        missing_docs,
+        unreachable_pub,
+        unused
+    )]
+    grammar
+);
 
 pub use diagnostic::{Color, Diagnostic, Diagnostics, Severity};
 pub use source::{Source, SourceId, SourceMap, Span, Spanned};
+
+use builder::{Builder, Unit};
+use lexer::{Kind, Lexer, Piece};
 
 /// What the parser must be told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,4 +53,72 @@ pub struct Parsed {
     pub program: ast::Program,
     /// One for each mistake.
     pub diagnostics: Diagnostics,
+}
+
+/// The most mistakes that one run reports; what lies behind them is seldom worth reading.
+const MOST_DIAGNOSTICS: usize = 100;
+
+/// The tree of a script, and what is wrong with its text. Never fails.
+pub fn parse(source: &Source, options: &ParseOptions<'_>) -> Parsed {
+    let mut program = ast::Program::default();
+    let mut lexer = Lexer::new(source, options);
+    while let Some(piece) = lexer.next_piece() {
+        let (kind, span, unit) = match piece {
+            Piece::Directive(line) => {
+                program.preamble.push(ast::CItem::Directive(line));
+                continue;
+            }
+            Piece::Bad(kind, span) => (kind, span, None),
+            Piece::Tokens(kind, tokens) => {
+                let ends = tokens.first().zip(tokens.last());
+                let (start, end) = ends.map_or((0, 0), |(first, last)| (first.0, last.2));
+                let mut builder = Builder::new(source.id, &mut lexer.diagnostics);
+                let span = builder.span(start, end);
+                (kind, span, recover::parse(&mut builder, kind, tokens))
+            }
+        };
+        match unit {
+            Some(Unit::Item(item)) => program.items.push(item),
+            Some(Unit::Config(settings)) => program.config.extend(settings),
+            Some(Unit::Import(import)) => program.imports.push(import),
+            Some(Unit::C(items)) => program.preamble.extend(items),
+            Some(Unit::Expression(_)) => {}
+            None => match kind {
+                Kind::C => program.preamble.push(ast::CItem::Error(span)),
+                Kind::Config | Kind::Import | Kind::Expression => {}
+                _ => program.items.push(ast::Item::Error(span)),
+            },
+        }
+    }
+    Parsed {
+        program,
+        diagnostics: in_order(lexer.diagnostics),
+    }
+}
+
+/// The tree of one expression that fills the whole text, such as the text of a `#define`; what
+/// is wrong with it otherwise.
+pub fn parse_expression(
+    source: &Source,
+    options: &ParseOptions<'_>,
+) -> Result<ast::Expr, Diagnostics> {
+    let mut lexer = Lexer::new(source, options);
+    let unit = match lexer.whole_expression() {
+        Piece::Tokens(kind, tokens) => {
+            let mut builder = Builder::new(source.id, &mut lexer.diagnostics);
+            recover::parse(&mut builder, kind, tokens)
+        }
+        _ => None,
+    };
+    match unit {
+        Some(Unit::Expression(expr)) if lexer.diagnostics.is_empty() => Ok(expr),
+        _ => Err(in_order(lexer.diagnostics)),
+    }
+}
+
+/// In the order of the text, and not more than a person reads.
+fn in_order(mut diagnostics: Diagnostics) -> Diagnostics {
+    diagnostics.sort_by_key(|d| d.labels.first().map_or(0, |l| l.span.start));
+    diagnostics.truncate(MOST_DIAGNOSTICS);
+    diagnostics
 }
