@@ -92,13 +92,17 @@ codes! {
          functions and map declarations.";
     DUPLICATE_CONFIG = 19, "a second config block",
         "A script has at most one `config = { … }`; put all settings into it.";
-    BAD_PARAMETER = 20, "a positional parameter that cannot be",
-        "Positional parameters are numbered from `$1`; `$#` is how many there are.";
-    MISSING_BRACES = 21, "a body without braces",
-        "The bodies of `if`, `else`, `for`, `while` and `unroll` always have braces.";
-    BARE_CONDITION = 22, "a condition that needs parentheses",
-        "Parentheses may be left out around a single operand only: `if $x { … }`, but \
-         `if ($x > 1) { … }`.";
+    PREPROCESSOR = 20, "a preprocessor line that makes no sense",
+        "Scripts may begin with `#define`, `#undef`, `#include` and conditions from `#if` to \
+         `#endif`. A condition is a number made of integers, macros, operators and \
+         `defined(NAME)`.";
+    INCLUDE = 21, "a header that is not read",
+        "rbt does not read C headers. Structs, enums and typedefs of the kernel are there \
+         without them; a macro of a header has to be defined by the script with `#define`.";
+    C_DEFINITION = 22, "a C definition without a layout",
+        "To know where the members of a struct lie, rbt needs complete types for all of them, \
+         and constants for lengths and widths: integers, enumerators, macros, `sizeof`. \
+         Pointers may lead to structs that are not defined.";
     ASSIGNMENT_IN_EXPRESSION = 23, "an assignment used as a value",
         "An assignment is a statement and has no value. `==` compares.";
     STRAY_ELSE = 24, "an `else` without its `if`",
@@ -117,20 +121,27 @@ codes! {
     BAD_DECLARATION = 29, "a declaration that cannot be read",
         "A map is declared by `let @m = hash(100);`, a variable by `let $v`, with `: type` or `= value` \
          or both. `import` takes a path between quotes.";
-    PREPROCESSOR = 20, "a preprocessor line that makes no sense",
-        "Scripts may begin with `#define`, `#undef`, `#include` and conditions from `#if` to \
-         `#endif`. A condition is a number made of integers, macros, operators and \
-         `defined(NAME)`.";
-    INCLUDE = 21, "a header that is not read",
-        "rbt does not read C headers. Structs, enums and typedefs of the kernel are there \
-         without them; a macro of a header has to be defined by the script with `#define`.";
-    C_DEFINITION = 22, "a C definition without a layout",
-        "To know where the members of a struct lie, rbt needs complete types for all of them, \
-         and constants for lengths and widths: integers, enumerators, macros, `sizeof`. \
-         Pointers may lead to structs that are not defined.";
+    BAD_PARAMETER = 30, "a positional parameter that cannot be",
+        "Positional parameters are numbered from `$1`; `$#` is how many there are.";
+    MISSING_BRACES = 31, "a body without braces",
+        "The bodies of `if`, `else`, `for`, `while` and `unroll` always have braces.";
+    BARE_CONDITION = 32, "a condition that needs parentheses",
+        "Parentheses may be left out around a single operand only: `if $x { … }`, but \
+         `if ($x > 1) { … }`.";
 }
 
 /// The row of `code`, if there is such a code.
 pub fn find(code: Code) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_used_once() {
+        let numbers: Vec<_> = TABLE.iter().map(|row| row.code.0).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    }
 }
