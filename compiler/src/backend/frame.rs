@@ -386,7 +386,7 @@ pub(super) struct TooDeep {
 ///
 /// Errors: the chain that needs most, if it needs more than [`FRAME_LIMIT`].
 pub(super) fn check_chains(program: &Program, sizes: &[u32]) -> Result<(), TooDeep> {
-    let calls: Vec<Vec<usize>> = program.functions.iter().map(callees).collect();
+    let calls: Vec<Vec<usize>> = program.functions.iter().map(Function::callees).collect();
     let mut deepest: Vec<Option<(u32, Option<usize>)>> = vec![None; sizes.len()];
     // Verified programs do not recurse, so this ends; callees are finished first.
     let mut stack: Vec<usize> = (0..sizes.len().min(1)).collect();
@@ -422,27 +422,4 @@ pub(super) fn check_chains(program: &Program, sizes: &[u32]) -> Result<(), TooDe
         chain,
         bytes: *bytes,
     })
-}
-
-/// Functions that a function calls or passes to a helper that calls them.
-pub(super) fn callees(function: &Function) -> Vec<usize> {
-    let mut all = Vec::new();
-    for kind in function
-        .blocks
-        .iter()
-        .flat_map(|b| &b.insts)
-        .map(|i| &i.kind)
-    {
-        if let InstKind::CallFunction { function, .. } = kind {
-            all.push(function.0 as usize);
-        }
-        kind.for_each_operand(&mut |operand| {
-            if let Operand::Function(function) = operand {
-                all.push(function.0 as usize);
-            }
-        });
-    }
-    all.sort_unstable();
-    all.dedup();
-    all
 }

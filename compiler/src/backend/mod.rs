@@ -4,6 +4,7 @@
 //! instructions. It reports only what a script can cause: too large a frame or too long a
 //! program.
 
+pub mod disasm;
 mod encode;
 mod frame;
 mod jumps;
@@ -45,6 +46,7 @@ impl Options {
 ///
 /// Errors: the frame is full; a jump is too far; the IR breaks its own rules.
 pub fn compile(program: &ir::Program, options: Options) -> Result<Vec<Code>, BackendError> {
+    ir::verify(program).map_err(BackendError::Broken)?;
     let mut codes = Vec::with_capacity(program.functions.len());
     let mut functions = program.clone();
     let mut frames = Vec::new();
@@ -76,6 +78,8 @@ pub fn compile(program: &ir::Program, options: Options) -> Result<Vec<Code>, Bac
 /// Why a program cannot be encoded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BackendError {
+    /// The IR breaks its own rules: a defect of the lowering.
+    Broken(Vec<ir::Violation>),
     /// The kernel gives a program and what it calls [`FRAME_LIMIT`] bytes.
     FrameFull {
         /// Functions whose frames exist at the same time, the entry first.
@@ -106,6 +110,10 @@ pub enum BackendError {
 impl fmt::Display for BackendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            BackendError::Broken(violations) => {
+                let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
+                write!(f, "the IR is broken: {}", texts.join("; "))
+            }
             BackendError::FrameFull {
                 functions, bytes, ..
             } => write!(
@@ -171,6 +179,33 @@ pub struct Insn {
     pub off: i16,
     /// Constant.
     pub imm: i32,
+}
+
+impl Insn {
+    /// The instruction as the kernel reads it on a little-endian machine.
+    pub fn to_bytes(self) -> [u8; 8] {
+        let [off0, off1] = self.off.to_le_bytes();
+        let [imm0, imm1, imm2, imm3] = self.imm.to_le_bytes();
+        let registers = self.src << 4 | self.dst & 0xf;
+        [self.code, registers, off0, off1, imm0, imm1, imm2, imm3]
+    }
+
+    /// The instruction of those bytes.
+    pub fn from_bytes(bytes: [u8; 8]) -> Self {
+        let [code, registers, off0, off1, imm0, imm1, imm2, imm3] = bytes;
+        Insn {
+            code,
+            dst: registers & 0xf,
+            src: registers >> 4,
+            off: i16::from_le_bytes([off0, off1]),
+            imm: i32::from_le_bytes([imm0, imm1, imm2, imm3]),
+        }
+    }
+
+    /// How many slots of 8 bytes the instruction takes.
+    pub fn slots(self) -> usize {
+        if self.code == opcode::LD_IMM64 { 2 } else { 1 }
+    }
 }
 
 /// What a loader puts into an instruction.

@@ -11,6 +11,7 @@ pub(super) const ALU: u8 = 0x04;
 pub(super) const JMP: u8 = 0x05;
 pub(super) const JMP32: u8 = 0x06;
 pub(super) const ALU64: u8 = 0x07;
+pub(super) const CLASS: u8 = 0x07;
 
 /// The second operand is the register `src`, not the constant.
 pub(super) const X: u8 = 0x08;
@@ -18,15 +19,19 @@ pub(super) const X: u8 = 0x08;
 /// Modes of memory instructions.
 pub(super) const IMM: u8 = 0x00;
 pub(super) const MEM: u8 = 0x60;
+pub(super) const MEMSX: u8 = 0x80;
 pub(super) const ATOMIC: u8 = 0xc0;
+pub(super) const MODE: u8 = 0xe0;
 
 /// Sizes of memory instructions.
 pub(super) const W: u8 = 0x00;
 pub(super) const H: u8 = 0x08;
 pub(super) const B: u8 = 0x10;
 pub(super) const DW: u8 = 0x18;
+pub(super) const SIZE: u8 = 0x18;
 
 /// Operations of arithmetic and jumps: the high four bits.
+pub(super) const OP: u8 = 0xf0;
 pub(super) const ADD: u8 = 0x00;
 pub(super) const SUB: u8 = 0x10;
 pub(super) const MUL: u8 = 0x20;

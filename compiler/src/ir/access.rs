@@ -313,6 +313,32 @@ impl Function {
         &self.blocks[label.0 as usize]
     }
 
+    /// Functions that it calls, or passes to a helper that calls them: indexes, sorted.
+    pub fn callees(&self) -> Vec<usize> {
+        let mut all = Vec::new();
+        let mut address = |operand: &Operand| {
+            if let Operand::Function(function) = operand {
+                all.push(function.0 as usize);
+            }
+        };
+        for block in &self.blocks {
+            for inst in &block.insts {
+                inst.kind.for_each_operand(&mut address);
+            }
+            if let Some(end) = &block.end {
+                end.for_each_operand(&mut address);
+            }
+        }
+        let insts = self.blocks.iter().flat_map(|block| &block.insts);
+        all.extend(insts.filter_map(|inst| match &inst.kind {
+            InstKind::CallFunction { function, .. } => Some(function.0 as usize),
+            _ => None,
+        }));
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Labels of all blocks, in order.
     pub fn labels(&self) -> impl Iterator<Item = Label> + use<> {
         (0..u32::try_from(self.blocks.len()).unwrap_or(u32::MAX)).map(Label)

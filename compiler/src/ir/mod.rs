@@ -4,9 +4,14 @@ mod access;
 pub mod flow;
 pub mod helpers;
 pub mod inst;
+mod print;
+mod verify;
 
 pub use helpers::Helper;
 pub use inst::{
     Address, AluOp, AtomicOp, Base, Block, Comparison, End, Function, FunctionId, Inst, InstKind,
     Label, Operand, Program, Reg, Size, Slot, SlotId, Width,
 };
+pub(crate) use print::Lines;
+pub use print::print;
+pub use verify::{Violation, verify};
