@@ -8,6 +8,7 @@ pub mod ast;
 pub mod codes;
 pub mod diagnostic;
 pub mod literal;
+pub mod pretty;
 pub mod source;
 
 mod builder;

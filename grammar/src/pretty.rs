@@ -1,0 +1,755 @@
+//! The tree back to canonical text: braces everywhere, one statement a line, no parenthesis
+//! that says nothing.
+//!
+//! Takes a tree; gives text that parses back to an equal tree, spans apart, if the tree came
+//! from the parser and holds no `Error` nodes. Comments are not in the tree, so they are lost.
+
+use crate::ast::*;
+use std::fmt::Write;
+
+/// The text of a whole script.
+pub fn program(program: &Program) -> String {
+    let mut printer = Printer::default();
+    printer.program(program);
+    printer.text
+}
+
+/// The text of one expression.
+pub fn expression(expr: &Expr) -> String {
+    let mut printer = Printer::default();
+    printer.expr(expr, Level::Lowest);
+    printer.text
+}
+
+/// The text of a type.
+pub fn type_name(ty: &TypeName) -> String {
+    let mut printer = Printer::default();
+    printer.type_name(ty);
+    printer.text
+}
+
+/// How tightly an expression holds together, loosest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    /// Blocks and `if`s as values: bare only where nothing else could be meant.
+    Lowest,
+    Ternary,
+    Or,
+    And,
+    BitOr,
+    BitXor,
+    BitAnd,
+    Equality,
+    Relation,
+    Shift,
+    Sum,
+    Product,
+    Unary,
+    Postfix,
+}
+
+impl Level {
+    fn of_operator(op: BinaryOp) -> Level {
+        use BinaryOp::*;
+        match op {
+            Or => Level::Or,
+            And => Level::And,
+            BitOr => Level::BitOr,
+            BitXor => Level::BitXor,
+            BitAnd => Level::BitAnd,
+            Equal | NotEqual => Level::Equality,
+            Less | LessEqual | Greater | GreaterEqual => Level::Relation,
+            ShiftLeft | ShiftRight => Level::Shift,
+            Add | Subtract => Level::Sum,
+            Multiply | Divide | Remainder => Level::Product,
+        }
+    }
+
+    /// The next tighter one: what the right side of a left-associative operator needs.
+    fn tighter(self) -> Level {
+        use Level::*;
+        match self {
+            Lowest => Ternary,
+            Ternary => Or,
+            Or => And,
+            And => BitOr,
+            BitOr => BitXor,
+            BitXor => BitAnd,
+            BitAnd => Equality,
+            Equality => Relation,
+            Relation => Shift,
+            Shift => Sum,
+            Sum => Product,
+            Product => Unary,
+            Unary | Postfix => Postfix,
+        }
+    }
+
+    fn of(expr: &Expr) -> Level {
+        match &expr.kind {
+            ExprKind::Block(_) | ExprKind::If { .. } => Level::Lowest,
+            ExprKind::Ternary { .. } => Level::Ternary,
+            ExprKind::Binary { op, .. } => Level::of_operator(*op),
+            ExprKind::Unary { .. } | ExprKind::Cast { .. } | ExprKind::Comptime(_) => Level::Unary,
+            ExprKind::Step {
+                fix: Fix::Prefix, ..
+            } => Level::Unary,
+            _ => Level::Postfix,
+        }
+    }
+}
+
+/// The text so far.
+#[derive(Default)]
+struct Printer {
+    text: String,
+    indent: usize,
+}
+
+impl Printer {
+    fn put(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    fn line(&mut self) {
+        self.text.push('\n');
+        for _ in 0..self.indent {
+            self.text.push_str("    ");
+        }
+    }
+
+    fn list<T>(&mut self, items: &[T], mut put: impl FnMut(&mut Self, &T)) {
+        for (i, item) in items.iter().enumerate() {
+            if i > 0 {
+                self.put(", ");
+            }
+            put(self, item);
+        }
+    }
+
+    // Items.
+
+    fn program(&mut self, program: &Program) {
+        for item in &program.preamble {
+            self.c_item(item);
+            self.put("\n");
+        }
+        if !program.config.is_empty() {
+            self.put("config = {");
+            for setting in &program.config {
+                let _ = write!(self.text, "\n    {} = ", setting.name.node);
+                match &setting.value.node {
+                    SettingValue::Int(value) => self.put(&value.to_string()),
+                    SettingValue::Bool(value) => self.put(&value.to_string()),
+                    SettingValue::Text(text) => self.string(text.as_bytes()),
+                }
+                self.put(";");
+            }
+            self.put("\n}\n");
+        }
+        for import in &program.imports {
+            self.import(import);
+            self.put(";\n");
+        }
+        for (i, item) in program.items.iter().enumerate() {
+            if i > 0 || !self.text.is_empty() {
+                self.put("\n");
+            }
+            self.item(item);
+            self.put("\n");
+        }
+    }
+
+    fn import(&mut self, import: &Import) {
+        self.put("import ");
+        self.string(import.path.as_bytes());
+    }
+
+    fn item(&mut self, item: &Item) {
+        match item {
+            Item::Clause(clause) => {
+                for (i, attach) in clause.attach_points.iter().enumerate() {
+                    if i > 0 {
+                        self.put(",\n");
+                    }
+                    self.attach_point(attach);
+                }
+                if let Some(predicate) = &clause.predicate {
+                    self.put("\n/");
+                    // A block would look like the action.
+                    self.expr(predicate, Level::Ternary);
+                    self.put("/");
+                }
+                self.put(if clause.predicate.is_some() {
+                    "\n"
+                } else {
+                    " "
+                });
+                self.block(&clause.action);
+            }
+            Item::Macro(definition) => {
+                self.put("macro ");
+                self.put(&definition.name.node);
+                self.put("(");
+                self.list(&definition.parameters, |p, parameter| {
+                    match &parameter.node {
+                        MacroParameter::Variable(name) => {
+                            p.put("$");
+                            p.put(name);
+                        }
+                        MacroParameter::Map(name) => {
+                            p.put("@");
+                            p.put(name);
+                        }
+                        MacroParameter::Expression(name) => p.put(name),
+                    };
+                });
+                self.put(") ");
+                self.block(&definition.body);
+            }
+            Item::Function(function) => {
+                self.put("fn ");
+                self.put(&function.name.node);
+                self.put("(");
+                self.list(&function.parameters, |p, (name, ty)| {
+                    p.put("$");
+                    p.put(&name.node);
+                    p.put(" : ");
+                    p.type_name(ty);
+                });
+                self.put(") : ");
+                self.type_name(&function.result);
+                self.put(" ");
+                self.block(&function.body);
+            }
+            Item::MapDeclaration(declaration) => {
+                let (map, kind) = (&declaration.map.node, &declaration.kind.node);
+                let _ = write!(self.text, "let @{map} = {kind}(");
+                self.list(&declaration.arguments, |p, e| p.expr(e, Level::Lowest));
+                self.put(");");
+            }
+            Item::Error(_) => self.put("/* not understood */"),
+        }
+    }
+
+    fn attach_point(&mut self, attach: &AttachPoint) {
+        if let Some(label) = &attach.label {
+            self.put(&label.node);
+            self.put("=");
+        }
+        // An `@` stands between its neighbours without colons.
+        let mut needs_colon = false;
+        for part in attach.parts.iter().map(|p| &p.node) {
+            if part.text == "@" && !part.is_quoted {
+                self.put("@");
+                needs_colon = false;
+                continue;
+            }
+            if needs_colon {
+                self.put(":");
+            }
+            needs_colon = true;
+            let is_special = |c: char| c.is_whitespace() || ",{<\"$".contains(c);
+            if part.is_quoted || part.text.contains(is_special) {
+                let escaped = part.text.replace('\\', "\\\\").replace('"', "\\\"");
+                let _ = write!(self.text, "\"{escaped}\"");
+            } else {
+                self.put(&part.text);
+            }
+        }
+    }
+
+    // C definitions.
+
+    fn c_item(&mut self, item: &CItem) {
+        match item {
+            CItem::Directive(line) => self.put(&line.node),
+            CItem::Record(record) => {
+                self.c_record(record);
+                self.put(";");
+            }
+            CItem::Enum(definition) => {
+                self.c_enum(definition);
+                self.put(";");
+            }
+            CItem::Typedef { field, .. } => {
+                self.put("typedef ");
+                self.c_field(field);
+            }
+            CItem::Error(_) => self.put("/* not understood */"),
+        }
+    }
+
+    fn c_record(&mut self, record: &CRecord) {
+        self.put(match record.kind {
+            RecordKind::Struct => "struct ",
+            RecordKind::Union => "union ",
+        });
+        if let Some(name) = &record.name {
+            self.put(&name.node);
+            self.put(" ");
+        }
+        self.put("{");
+        self.indent += 1;
+        for field in &record.fields {
+            self.line();
+            self.c_field(field);
+        }
+        self.indent -= 1;
+        self.line();
+        self.put("}");
+        if record.is_packed {
+            self.put(" __attribute__((packed))");
+        }
+    }
+
+    fn c_enum(&mut self, definition: &CEnum) {
+        self.put("enum ");
+        if let Some(name) = &definition.name {
+            self.put(&name.node);
+            self.put(" ");
+        }
+        self.put("{");
+        self.indent += 1;
+        for (name, value) in &definition.variants {
+            self.line();
+            self.put(&name.node);
+            if let Some(value) = value {
+                self.put(" = ");
+                self.expr(value, Level::Lowest);
+            }
+            self.put(",");
+        }
+        self.indent -= 1;
+        self.line();
+        self.put("}");
+    }
+
+    fn c_field(&mut self, field: &CField) {
+        match &field.base {
+            CBase::Named(name) => self.put(&name.node),
+            CBase::Tagged(kind, name) => {
+                self.put(tag(*kind));
+                self.put(" ");
+                self.put(&name.node);
+            }
+            CBase::Record(record) => self.c_record(record),
+            CBase::Enum(definition) => self.c_enum(definition),
+        }
+        if field.name.is_some() || field.bits.is_some() {
+            self.put(" ");
+        }
+        for _ in 0..field.pointers {
+            self.put("*");
+        }
+        let name = field.name.as_ref().map_or("", |n| n.node.as_str());
+        if field.is_function_pointer {
+            let _ = write!(self.text, "(*{name})()");
+        } else {
+            self.put(name);
+        }
+        for length in &field.dimensions {
+            self.put("[");
+            self.expr(length, Level::Lowest);
+            self.put("]");
+        }
+        if let Some(bits) = &field.bits {
+            self.put(" : ");
+            self.expr(bits, Level::Lowest);
+        }
+        self.put(";");
+    }
+
+    // Statements.
+
+    fn block(&mut self, block: &Block) {
+        if block.statements.is_empty() && block.value.is_none() {
+            return self.put("{ }");
+        }
+        self.put("{");
+        self.indent += 1;
+        for statement in &block.statements {
+            self.line();
+            self.statement(statement);
+        }
+        if let Some(value) = &block.value {
+            self.line();
+            // A block or an `if` at the start of a statement would be one.
+            self.expr(value, Level::Ternary);
+        }
+        self.indent -= 1;
+        self.line();
+        self.put("}");
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        match &statement.kind {
+            StatementKind::Expression(expr) => self.expr(expr, Level::Ternary),
+            StatementKind::Discard(expr) => {
+                self.put("_ = ");
+                self.expr(expr, Level::Lowest);
+            }
+            StatementKind::Assign { target, op, value } => {
+                self.expr(target, Level::Postfix);
+                let symbol = op.map_or("", BinaryOp::symbol);
+                let _ = write!(self.text, " {symbol}= ");
+                self.expr(value, Level::Lowest);
+            }
+            StatementKind::Let { name, ty, value } => {
+                self.put("let $");
+                self.put(&name.node);
+                if let Some(ty) = ty {
+                    self.put(" : ");
+                    self.type_name(ty);
+                }
+                if let Some(value) = value {
+                    self.put(" = ");
+                    self.expr(value, Level::Lowest);
+                }
+            }
+            StatementKind::If {
+                condition,
+                then,
+                otherwise,
+            } => return self.if_statement(condition, then, otherwise.as_ref()),
+            StatementKind::While { condition, body } => {
+                return self.loop_("while", condition, body);
+            }
+            StatementKind::Unroll { count, body } => return self.loop_("unroll", count, body),
+            StatementKind::For {
+                variable,
+                over,
+                body,
+            } => {
+                self.put("for $");
+                self.put(&variable.node);
+                self.put(" : ");
+                match over {
+                    ForOver::Range(from, to) => {
+                        self.expr(from, Level::Postfix);
+                        self.put("..");
+                        self.expr(to, Level::Postfix);
+                    }
+                    ForOver::Map(map) => self.expr(map, Level::Postfix),
+                }
+                self.put(" ");
+                return self.block(body);
+            }
+            StatementKind::Break => self.put("break"),
+            StatementKind::Continue => self.put("continue"),
+            StatementKind::Return(value) => {
+                self.put("return");
+                if let Some(value) = value {
+                    self.put(" ");
+                    self.expr(value, Level::Lowest);
+                }
+            }
+            StatementKind::Block(block) => return self.block(block),
+            StatementKind::Import(import) => self.import(import),
+            StatementKind::Error => return self.put("/* not understood */"),
+        }
+        self.put(";");
+    }
+
+    fn loop_(&mut self, keyword: &str, head: &Expr, body: &Block) {
+        self.put(keyword);
+        self.put(" (");
+        self.expr(head, Level::Lowest);
+        self.put(") ");
+        self.block(body);
+    }
+
+    fn if_statement(&mut self, condition: &Expr, then: &Block, otherwise: Option<&Block>) {
+        self.loop_("if", condition, then);
+        let Some(otherwise) = otherwise else {
+            return;
+        };
+        self.put(" else ");
+        // A block that holds nothing but an `if` is `else if`.
+        match (otherwise.statements.as_slice(), &otherwise.value) {
+            ([only], None) if matches!(only.kind, StatementKind::If { .. }) => {
+                self.statement(only);
+            }
+            _ => self.block(otherwise),
+        }
+    }
+
+    fn if_value(&mut self, condition: &Expr, then: &Block, otherwise: Option<&Block>) {
+        self.loop_("if", condition, then);
+        let Some(otherwise) = otherwise else {
+            return;
+        };
+        self.put(" else ");
+        match (otherwise.statements.as_slice(), otherwise.value.as_deref()) {
+            ([], Some(value)) if matches!(value.kind, ExprKind::If { .. }) => self.bare(value),
+            _ => self.block(otherwise),
+        }
+    }
+
+    // Expressions.
+
+    /// Prints `expr` where something at least as tight as `least` is needed.
+    fn expr(&mut self, expr: &Expr, least: Level) {
+        if Level::of(expr) < least {
+            self.put("(");
+            self.bare(expr);
+            self.put(")");
+        } else {
+            self.bare(expr);
+        }
+    }
+
+    fn bare(&mut self, expr: &Expr) {
+        match &expr.kind {
+            ExprKind::Int(value) => self.put(&value.to_string()),
+            ExprKind::Bool(value) => self.put(&value.to_string()),
+            ExprKind::Str(bytes) => self.string(bytes),
+            ExprKind::Identifier(name) => self.put(name),
+            ExprKind::Variable(name) => {
+                self.put("$");
+                self.put(name);
+            }
+            ExprKind::Map(name) => {
+                self.put("@");
+                self.put(name);
+            }
+            ExprKind::Positional(number) => {
+                self.put("$");
+                self.put(&number.to_string());
+            }
+            ExprKind::PositionalCount => self.put("$#"),
+            ExprKind::Index { base, indices } => {
+                self.expr(base, Level::Postfix);
+                self.put("[");
+                self.list(indices, |p, e| p.expr(e, Level::Lowest));
+                self.put("]");
+            }
+            ExprKind::TupleElement { base, index } => {
+                self.base(base);
+                self.put(".");
+                self.put(&index.node.to_string());
+            }
+            ExprKind::Field { base, name } => {
+                self.base(base);
+                self.put(".");
+                self.put(&name.node);
+            }
+            ExprKind::Call { name, arguments } => {
+                self.put(&name.node);
+                self.put("(");
+                self.list(arguments, |p, argument| match argument {
+                    Argument::Expr(expr) => p.expr(expr, Level::Lowest),
+                    Argument::Type(ty) => p.type_name(ty),
+                });
+                self.put(")");
+            }
+            ExprKind::Unary { op, operand } => self.unary(*op, operand),
+            ExprKind::Step { step, fix, target } => {
+                let symbol = match step {
+                    Step::Increment => "++",
+                    Step::Decrement => "--",
+                };
+                match fix {
+                    Fix::Prefix => {
+                        self.put(symbol);
+                        // `++ -x` is two operators even without the space; `++ ++x` is not.
+                        self.separate(target);
+                        self.expr(target, Level::Unary);
+                    }
+                    Fix::Postfix => {
+                        self.expr(target, Level::Postfix);
+                        self.put(symbol);
+                    }
+                }
+            }
+            ExprKind::Binary {
+                op, left, right, ..
+            } => {
+                let level = Level::of_operator(*op);
+                self.expr(left, level);
+                let _ = write!(self.text, " {} ", op.symbol());
+                self.expr(right, level.tighter());
+            }
+            ExprKind::Ternary {
+                condition,
+                then,
+                otherwise,
+            } => {
+                self.expr(condition, Level::Or);
+                match then {
+                    Some(then) => {
+                        self.put(" ? ");
+                        self.expr(then, Level::Ternary);
+                        self.put(" : ");
+                    }
+                    None => self.put(" ?: "),
+                }
+                self.expr(otherwise, Level::Ternary);
+            }
+            ExprKind::Cast { ty, operand } => self.cast(ty, operand),
+            ExprKind::Tuple(elements) => {
+                self.put("(");
+                self.list(elements, |p, e| p.expr(e, Level::Lowest));
+                self.put(if elements.len() == 1 { ",)" } else { ")" });
+            }
+            ExprKind::Record(fields) => {
+                self.put("(");
+                self.list(fields, |p, (name, value)| {
+                    p.put(&name.node);
+                    p.put(" = ");
+                    p.expr(value, Level::Lowest);
+                });
+                self.put(")");
+            }
+            ExprKind::Block(block) => self.block(block),
+            ExprKind::If {
+                condition,
+                then,
+                otherwise,
+            } => self.if_value(condition, then, otherwise.as_deref()),
+            ExprKind::Sizeof(of) => self.of_type("sizeof", of, &[]),
+            ExprKind::Typeinfo(of) => self.of_type("typeinfo", of, &[]),
+            ExprKind::Offsetof { of, path } => self.of_type("offsetof", of, path),
+            ExprKind::Comptime(operand) => {
+                self.put("comptime ");
+                self.expr(operand, Level::Unary);
+            }
+            ExprKind::Error => self.put("/* not understood */"),
+        }
+    }
+
+    /// What a `.` follows: behind a number it would be read as a fraction.
+    fn base(&mut self, base: &Expr) {
+        if matches!(base.kind, ExprKind::Int(_)) {
+            self.put("(");
+            self.bare(base);
+            self.put(")");
+        } else {
+            self.expr(base, Level::Postfix);
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, operand: &Expr) {
+        self.put(op.symbol());
+        if matches!(op, UnaryOp::Negate | UnaryOp::AddressOf) {
+            self.separate(operand);
+        }
+        self.expr(operand, Level::Unary);
+    }
+
+    /// A space where two operators would run together.
+    fn separate(&mut self, operand: &Expr) {
+        let is_operator = matches!(
+            operand.kind,
+            ExprKind::Unary { .. }
+                | ExprKind::Step {
+                    fix: Fix::Prefix,
+                    ..
+                }
+        );
+        if is_operator {
+            self.put(" ");
+        }
+    }
+
+    fn cast(&mut self, ty: &TypeName, operand: &Expr) {
+        self.put("(");
+        self.type_name(ty);
+        self.put(")");
+        // `(name)-1` may be a subtraction, depending on what is known of the name.
+        let is_sign = matches!(
+            operand.kind,
+            ExprKind::Unary { .. }
+                | ExprKind::Step {
+                    fix: Fix::Prefix,
+                    ..
+                }
+        );
+        if is_sign && matches!(ty.base, TypeBase::Named(_)) {
+            self.put("(");
+            self.bare(operand);
+            self.put(")");
+        } else {
+            self.expr(operand, Level::Unary);
+        }
+    }
+
+    fn of_type(&mut self, keyword: &str, of: &TypeOrExpr, path: &[Name]) {
+        self.put(keyword);
+        self.put("(");
+        match of {
+            TypeOrExpr::Type(ty) => self.type_name(ty),
+            // What looks like a type is one, unless it is in parentheses.
+            TypeOrExpr::Expr(expr) => match &expr.kind {
+                ExprKind::Identifier(_) | ExprKind::Index { .. } => {
+                    self.put("(");
+                    self.bare(expr);
+                    self.put(")");
+                }
+                _ => self.expr(expr, Level::Lowest),
+            },
+        }
+        for (i, name) in path.iter().enumerate() {
+            self.put(if i == 0 { ", " } else { "." });
+            self.put(&name.node);
+        }
+        self.put(")");
+    }
+
+    fn type_name(&mut self, ty: &TypeName) {
+        match &ty.base {
+            TypeBase::Named(name) => self.put(name),
+            TypeBase::Tagged(kind, name) => {
+                self.put(tag(*kind));
+                self.put(" ");
+                self.put(name);
+                if !ty.suffixes.is_empty() {
+                    self.put(" ");
+                }
+            }
+            TypeBase::Typeof(of) => self.of_type("typeof", of, &[]),
+        }
+        for suffix in &ty.suffixes {
+            match suffix {
+                TypeSuffix::Pointer => self.put("*"),
+                TypeSuffix::Array(None) => self.put("[]"),
+                TypeSuffix::Array(Some(length)) => {
+                    self.put("[");
+                    self.expr(length, Level::Lowest);
+                    self.put("]");
+                }
+            }
+        }
+    }
+
+    fn string(&mut self, bytes: &[u8]) {
+        self.put("\"");
+        for chunk in bytes.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c {
+                    '\n' => self.put("\\n"),
+                    '\t' => self.put("\\t"),
+                    '\r' => self.put("\\r"),
+                    '"' => self.put("\\\""),
+                    '\\' => self.put("\\\\"),
+                    c if c.is_ascii_control() => {
+                        let _ = write!(self.text, "\\x{:02x}", u32::from(c));
+                    }
+                    c => self.text.push(c),
+                }
+            }
+            for byte in chunk.invalid() {
+                let _ = write!(self.text, "\\x{byte:02x}");
+            }
+        }
+        self.put("\"");
+    }
+}
+
+fn tag(kind: TagKind) -> &'static str {
+    match kind {
+        TagKind::Struct => "struct",
+        TagKind::Union => "union",
+        TagKind::Enum => "enum",
+    }
+}

@@ -1,0 +1,115 @@
+//! Any tree prints and parses back to an equal tree, spans apart; printing again gives the same
+//! text.
+
+mod common;
+
+use common::{parse_text, shape};
+use rbt_grammar::{Color, pretty};
+use std::fs;
+use std::path::Path;
+
+fn check(name: &str, text: &str) {
+    let (sources, first) = parse_text(name, text);
+    let shown: String = first
+        .diagnostics
+        .iter()
+        .map(|d| d.render(&sources, Color::Never))
+        .collect();
+    assert!(first.diagnostics.is_empty(), "{name}\n{shown}");
+    let printed = pretty::program(&first.program);
+    let (sources, second) = parse_text("printed.bt", &printed);
+    let shown: String = second
+        .diagnostics
+        .iter()
+        .map(|d| d.render(&sources, Color::Never))
+        .collect();
+    assert!(second.diagnostics.is_empty(), "{name}\n{printed}\n{shown}");
+    assert_eq!(
+        shape(&first.program),
+        shape(&second.program),
+        "{name}\n{printed}"
+    );
+    assert_eq!(printed, pretty::program(&second.program), "{name}");
+}
+
+#[test]
+fn the_corpus_prints_and_parses_back() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the corpus is part of the repository") {
+        let path = entry.expect("a readable folder").path();
+        let text = fs::read_to_string(&path).expect("a readable script");
+        check(&path.display().to_string(), &text);
+        count += 1;
+    }
+    assert!(count >= 4, "the corpus is not empty");
+}
+
+#[test]
+fn operators_keep_only_the_parentheses_that_say_something() {
+    let rows = [
+        ("$x & 4 == 4", "$x & 4 == 4"),
+        ("($x & 4) == 4", "($x & 4) == 4"),
+        ("(1 + 2) * 3", "(1 + 2) * 3"),
+        ("1 + (2 * 3)", "1 + 2 * 3"),
+        ("1 - (2 - 3)", "1 - (2 - 3)"),
+        ("(1 - 2) - 3", "1 - 2 - 3"),
+        (
+            "1 << 2 + 3 < 4 == 5 & 6 ^ 7 | 8 && 9 || 10 ? 11 : 12",
+            "1 << 2 + 3 < 4 == 5 & 6 ^ 7 | 8 && 9 || 10 ? 11 : 12",
+        ),
+        ("$a ? $b : $c ? $d : $e", "$a ? $b : $c ? $d : $e"),
+        ("($a ? $b : $c) ? $d : $e", "($a ? $b : $c) ? $d : $e"),
+        ("$a ?: $b ?: $c", "$a ?: $b ?: $c"),
+        ("-(-$x)", "- -$x"),
+        ("-(--$x)", "- --$x"),
+        ("&(&$x)", "& &$x"),
+        ("!!$x", "!!$x"),
+        ("**$p", "**$p"),
+        ("$a / *$p", "$a / *$p"),
+        ("(int8)-1", "(int8)(-1)"),
+        (
+            "((struct task_struct*)curtask)->pid",
+            "((struct task_struct *)curtask).pid",
+        ),
+        ("(pid) * tid", "pid * tid"),
+        ("(foo) * $p", "(foo)(*$p)"),
+        ("(unsigned   long)$x", "(unsigned long)$x"),
+        ("(const char *)arg0", "(char*)arg0"),
+        ("(uint8[4])5", "(uint8[4])5"),
+        ("sizeof((foo))", "sizeof((foo))"),
+        ("sizeof(foo)", "sizeof(foo)"),
+        ("offsetof(struct S, a.b)", "offsetof(struct S, a.b)"),
+        ("(1,)", "(1,)"),
+        ("()", "()"),
+        ("(a=1,b=\"s\")", "(a = 1, b = \"s\")"),
+        ("$kv.0.1", "$kv.0.1"),
+        ("@x[1,2]", "@x[1, 2]"),
+        ("\"\\101\\x01\\xff\\\"é\"", "\"A\\x01\\xff\\\"é\""),
+        ("1ms", "1000000"),
+        ("comptime (1 + 2)", "comptime (1 + 2)"),
+        ("({ 1 }) + 2", "({\n    1\n}) + 2"),
+        ("foo(typeof($x), struct S *)", "foo(typeof($x), struct S *)"),
+    ];
+    for (written, canonical) in rows {
+        let options = rbt_grammar::ParseOptions::default();
+        let mut sources = rbt_grammar::SourceMap::new();
+        let id = sources.add("expression", written);
+        let source = sources.get(id).expect("just added");
+        let expr = rbt_grammar::parse_expression(source, &options);
+        let expr = expr.unwrap_or_else(|d| panic!("{written}: {d:?}"));
+        assert_eq!(pretty::expression(&expr), canonical, "{written}");
+        check(written, &format!("BEGIN {{ $x = {written}; }}"));
+        check(written, &format!("BEGIN {{ f({written}) }}"));
+    }
+}
+
+#[test]
+fn shapes_of_different_trees_differ() {
+    let (_, one) = parse_text("a.bt", "BEGIN { $x = 1 + 2; }");
+    let (_, other) = parse_text("a.bt", "BEGIN { $x = 1 + 3; }");
+    let (_, moved) = parse_text("a.bt", "BEGIN {\n$x = 1 + 2; }");
+    assert_ne!(shape(&one.program), shape(&other.program));
+    assert_eq!(shape(&one.program), shape(&moved.program));
+    assert_ne!(one.program, moved.program);
+}
