@@ -26,7 +26,7 @@ impl LiteralError {
         LiteralError {
             code: codes::BAD_NUMBER,
             message,
-            here: String::from("here"),
+            here: String::from("cannot be read"),
             range,
             help: Some(String::from(help)),
         }
@@ -290,18 +290,25 @@ fn escape(rest: &str, at: usize, literal: &mut StringLiteral) -> usize {
         return length;
     }
     let written = rest.get(..length).unwrap_or(rest);
-    let message = match written.as_bytes().get(1) {
-        Some(b'0'..=b'7') => format!("octal escape sequence `{written}` is larger than `\\377`"),
-        Some(b'x') => String::from("`\\x` needs one or two hexadecimal digits"),
-        _ => format!(
-            "invalid escape character '{}'",
-            written.get(1..).unwrap_or("")
-        ),
+    let (message, here) = match written.as_bytes().get(1) {
+        Some(b'0'..=b'7') => {
+            let message = format!("octal escape sequence `{written}` is larger than `\\377`");
+            (message, "too large for a byte")
+        }
+        Some(b'x') => {
+            let message = String::from("`\\x` needs one or two hexadecimal digits");
+            (message, "no hexadecimal digit follows")
+        }
+        _ => {
+            let character = written.get(1..).unwrap_or("");
+            let message = format!("invalid escape character '{character}'");
+            (message, "this escape is not known")
+        }
     };
     literal.errors.push(LiteralError {
         code: codes::BAD_ESCAPE,
         message,
-        here: String::from("this escape is not known"),
+        here: String::from(here),
         range: at..at + length,
         help: Some(String::from(
             "the escapes are `\\n \\t \\r \\\" \\\\`, octal `\\033` and hexadecimal `\\x1b`; \

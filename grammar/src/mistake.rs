@@ -110,9 +110,27 @@ fn keyword_of_head<'t>(tokens: &'t [Lexed<'t>], index: usize) -> Option<&'t Toke
 
 fn by_keyword(place: &Place<'_>) -> Option<Diagnostic> {
     let keyword = place.head?;
+    let is_for = matches!(keyword, Token::For);
+    let is_operator = place.found.is_some_and(is_binary);
+    if is_for && is_operator {
+        let message = match place.found {
+            Some(Token::Minus) if place.expects_value() => {
+                "a signed bound of a range needs parentheses"
+            }
+            _ => "the bounds of a range are single values",
+        };
+        return Some(
+            Diagnostic::error(
+                codes::SYNTAX,
+                message,
+                place.at,
+                "an operator stands outside parentheses",
+            )
+            .help("write `for $i : (-2)..($n + 1) { … }`"),
+        );
+    }
     let name = words(keyword);
     if place.expects("{") && !place.expects_value() {
-        let is_operator = place.found.is_some_and(is_binary);
         let is_condition = !matches!(keyword, Token::Else | Token::For);
         if is_operator && is_condition {
             let plain = name.trim_matches('`');
@@ -142,7 +160,6 @@ fn by_keyword(place: &Place<'_>) -> Option<Diagnostic> {
             .help("put braces round the body, even when it is one statement: `{ … }`"),
         );
     }
-    let is_for = matches!(keyword, Token::For);
     if is_for && !place.expects_value() {
         return Some(
             Diagnostic::error(
@@ -153,17 +170,6 @@ fn by_keyword(place: &Place<'_>) -> Option<Diagnostic> {
             )
             .help("a loop is `for $i : 0..10 { … }` or `for $kv : @map { … }`")
             .note("the bounds of a range are single values; put parentheses round others"),
-        );
-    }
-    if is_for && place.found == Some(&Token::Minus) {
-        return Some(
-            Diagnostic::error(
-                codes::SYNTAX,
-                "a signed bound of a range needs parentheses",
-                place.at,
-                "not expected here",
-            )
-            .help("write `for $i : (-2)..($n + 1) { … }`"),
         );
     }
     None
@@ -373,6 +379,12 @@ fn expected_words(expected: &[String]) -> Option<String> {
     }
     match all.as_slice() {
         [] => None,
+        // Behind a value the parser has put together what it could, and knows no better.
+        all if all.iter().any(|w| w == "`;`")
+            && all.iter().any(|w| w.contains("end of the action")) =>
+        {
+            Some(String::from("`;` or an operator"))
+        }
         [one] => Some(one.clone()),
         [first @ .., last] if first.len() < 4 => Some(format!("{} or {last}", first.join(", "))),
         // An operator could have followed, or the end: too many to name.

@@ -87,7 +87,10 @@ fn attempt(builder: &mut Builder<'_>, tokens: &[Lexed<'_>]) -> Result<Unit, Stop
 /// Whether the lexer has reported something inside `place` already.
 fn is_blamed(builder: &mut Builder<'_>, place: Span) -> bool {
     let mut labels = builder.diagnostics().iter().flat_map(|d| &d.labels);
-    labels.any(|l| l.span.start >= place.start && l.span.end <= place.end)
+    labels.any(|l| {
+        // At the very start it is about what stands before.
+        l.span.start >= place.start && l.span.end <= place.end && l.span.end > place.start
+    })
 }
 
 /// The text of all tokens.

@@ -499,7 +499,7 @@ impl<'s> Lexer<'s> {
                 let length = self.bad_run(rest);
                 let run = rest.get(..length).unwrap_or("");
                 let shown: String = run.chars().take(16).flat_map(char::escape_debug).collect();
-                let message = format!("unexpected character `{shown}`");
+                let message = format!("unexpected character '{shown}'");
                 let help = "remove it; outside strings and comments only ASCII has a meaning";
                 (message, help, length)
             }
@@ -510,7 +510,11 @@ impl<'s> Lexer<'s> {
             '$' => codes::BAD_PARAMETER,
             _ => codes::UNEXPECTED_CHARACTER,
         };
-        self.error(code, message, span, "not part of the language", help);
+        let here = match first {
+            '$' => "a `$` alone means nothing",
+            _ => "not part of the language",
+        };
+        self.error(code, message, span, here, help);
         if self.position != Position::Operator {
             self.emit(Token::ErrorExpression, start, self.at);
             self.position = Position::Operator;
@@ -556,6 +560,12 @@ impl<'s> Lexer<'s> {
     }
 
     fn open_brace(&mut self, at: usize, resume: Resume) -> Flow {
+        if self.position == Position::Operator && self.is_head_waiting() {
+            // `if (a { … }`: the body begins, so the parenthesis should have ended.
+            while self.frames.last().is_some_and(Frame::is_inner) {
+                self.close_inner(at);
+            }
+        }
         let Some(frame) = self.frames.last_mut() else {
             return Flow::Done;
         };
@@ -581,6 +591,14 @@ impl<'s> Lexer<'s> {
             self.position = Position::Statement;
         }
         Flow::Continue
+    }
+
+    /// Whether a keyword waits for its body outside the parentheses that are open.
+    fn is_head_waiting(&self) -> bool {
+        let mut outwards = self.frames.iter().rev();
+        let is_idle = |f: &&Frame| f.is_inner() && f.heads.is_empty();
+        let first = outwards.find(|f| !is_idle(f));
+        first.is_some_and(|f| !f.is_inner() && !f.heads.is_empty())
     }
 
     /// Opens a bracket, unless too many are open already: then what it holds is left out.
@@ -876,8 +894,10 @@ impl<'s> Lexer<'s> {
             .source
             .position(u32::try_from(open).unwrap_or(u32::MAX));
         let found = self.slice(at, end);
-        let here = if found.is_empty() {
+        let here = if found.is_empty() && self.at >= self.text.len() {
             String::from("expected `>` before the end of the script")
+        } else if found.is_empty() {
+            String::from("expected `>` before the next item")
         } else {
             format!(
                 "expected `>`, found `{}`",

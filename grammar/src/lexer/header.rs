@@ -277,6 +277,7 @@ impl<'s> Lexer<'s> {
     /// A piece between quotes; a backslash takes the next character as it is.
     fn quoted_piece(&mut self, parts: &mut Parts) {
         let open = self.at;
+        let length = parts.text.len();
         parts.is_quoted = true;
         self.at += 1;
         while let Some(c) = self.rest().chars().next() {
@@ -299,6 +300,12 @@ impl<'s> Lexer<'s> {
                 }
             }
         }
+        // What follows is the rest of the clause, most likely.
+        let line = self.text.get(open + 1..self.at).unwrap_or("");
+        parts.text.truncate(length);
+        let length = line.find([' ', '\t', ',', '{', '<']).unwrap_or(line.len());
+        parts.text.push_str(line.get(..length).unwrap_or(""));
+        self.at = open + 1 + length;
         let span = self.span(open, open + 1);
         self.error(
             codes::UNTERMINATED_STRING,
