@@ -12,10 +12,10 @@
 //! Moves are made freely: the allocator gives both sides of a move the same register where
 //! it can, and the move is gone. What becomes of calls is the encoder's business.
 
-use super::Options;
+use super::{Options, liveness};
 use crate::ir::{
     Address, AluOp, AtomicOp, Base, Block, Comparison, End, Function, Inst, InstKind, Label,
-    Operand, Reg, Size, Width,
+    Operand, Reg, Size, Width, flow,
 };
 use rbt_grammar::Span;
 use std::collections::HashMap;
@@ -33,16 +33,20 @@ pub(super) fn legalise(function: &mut Function, options: Options) {
             end.for_each_use(&mut count);
         }
     }
+    let dominators = flow::dominators(function);
     let mut cx = Legaliser {
         registers: function.registers,
         reads,
         options,
-        constants: HashMap::new(),
+        held: liveness::single_constants(function),
+        constants: vec![Constants::default(); function.blocks.len()],
+        block: 0,
+        dominators,
         out: Vec::new(),
         span: function.span,
     };
-    for block in &mut function.blocks {
-        cx.constants.clear();
+    for (b, block) in function.blocks.iter_mut().enumerate() {
+        cx.block = b;
         for inst in std::mem::take(&mut block.insts) {
             cx.span = inst.span;
             cx.inst(inst.kind);
@@ -126,12 +130,29 @@ pub(super) fn mirrored(comparison: Comparison) -> Comparison {
     }
 }
 
+/// How many dominating blocks are searched for a register that already holds a constant.
+const SEARCH: usize = 4;
+
+/// Registers that hold constants.
+#[derive(Clone, Default)]
+struct Constants {
+    by_operand: HashMap<Operand, Reg>,
+    /// Those that hold addresses in the data section.
+    globals: Vec<(u32, Reg)>,
+}
+
 struct Legaliser {
     registers: u32,
     reads: Vec<u32>,
     options: Options,
-    /// Registers that already hold a constant in this block.
-    constants: HashMap<Operand, Reg>,
+    /// By register: the constant it holds, if it holds one all its life.
+    held: Vec<Option<Operand>>,
+    /// By block: registers that hold constants once it was run.
+    constants: Vec<Constants>,
+    /// The block in hand.
+    block: usize,
+    /// By block: the block that every path to it comes through last.
+    dominators: Vec<Label>,
     out: Vec<Inst>,
     span: Span,
 }
@@ -161,13 +182,52 @@ impl Legaliser {
         if let Operand::Reg(reg) = operand {
             return reg;
         }
-        if let Some(reg) = self.constants.get(&operand) {
-            return *reg;
+        let found = self.find(|constants| constants.by_operand.get(&operand).copied());
+        if let Some(reg) = found {
+            return reg;
         }
         let dst = self.fresh();
         self.push(InstKind::Move { dst, src: operand });
-        self.constants.insert(operand, dst);
+        if let Some(constants) = self.constants.get_mut(self.block) {
+            constants.by_operand.insert(operand, dst);
+            if let Operand::Global(offset) = operand {
+                constants.globals.push((offset, dst));
+            }
+        }
         dst
+    }
+
+    /// Looks in this block and those before it on every path.
+    fn find<T>(&self, look: impl Fn(&Constants) -> Option<T>) -> Option<T> {
+        let mut block = self.block;
+        for _ in 0..SEARCH {
+            if let Some(found) = self.constants.get(block).and_then(&look) {
+                return Some(found);
+            }
+            match self.dominators.get(block) {
+                Some(next) if next.0 as usize != block => block = next.0 as usize,
+                _ => break,
+            }
+        }
+        None
+    }
+
+    /// An address in the data section, from whatever register is near it already.
+    fn global(&mut self, offset: i64) -> Option<Address> {
+        let near = |start: u32, reg: Reg| {
+            let distance = i16::try_from(offset - i64::from(start)).ok()?;
+            Some(Address::reg(reg).plus(i32::from(distance)))
+        };
+        let found = self.find(|constants| {
+            let mut globals = constants.globals.iter();
+            globals.find_map(|(start, reg)| near(*start, *reg))
+        });
+        if found.is_some() {
+            return found;
+        }
+        let start = u32::try_from(offset).ok()?;
+        let reg = self.reg(Operand::Global(start));
+        near(start, reg)
     }
 
     /// A register, or a constant that fits an instruction of that width.
@@ -180,6 +240,12 @@ impl Legaliser {
     }
 
     fn address(&mut self, address: Address) -> Address {
+        if let Base::Reg(base) = address.base
+            && let Some(Some(Operand::Global(start))) = self.held.get(base.0 as usize).copied()
+            && let Some(near) = self.global(i64::from(start) + i64::from(address.offset))
+        {
+            return near;
+        }
         match address.base {
             Base::Reg(base) if i16::try_from(address.offset).is_err() => {
                 let dst = self.fresh();
@@ -314,7 +380,7 @@ impl Legaliser {
 
     /// Whether the right operand is the better one to write over.
     fn prefers_right(&self, dst: Reg, left: Operand, right: Operand) -> bool {
-        let (Operand::Reg(r), true) = (right, true) else {
+        let Operand::Reg(r) = right else {
             return false;
         };
         let Operand::Reg(l) = left else {

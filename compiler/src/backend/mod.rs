@@ -14,6 +14,7 @@ mod moves;
 mod opcode;
 mod order;
 mod regalloc;
+mod simplify;
 mod spill;
 #[cfg(test)]
 mod tests;
@@ -51,8 +52,9 @@ pub fn compile(program: &ir::Program, options: Options) -> Result<Vec<Code>, Bac
     let mut functions = program.clone();
     let mut frames = Vec::new();
     for function in &mut functions.functions {
-        order::order(function);
+        simplify::simplify(function);
         legalise::legalise(function, options);
+        simplify::remove_dead(function);
         order::order(function);
         let allocation = regalloc::allocate(function).ok_or_else(|| BackendError::Registers {
             function: function.name.clone(),

@@ -54,6 +54,51 @@ pub fn reverse_postorder(function: &Function) -> Vec<Label> {
     order
 }
 
+/// The block that every path to a block comes through last; the entry's is itself. Takes a
+/// function whose blocks stand in [`reverse_postorder`], all reachable.
+///
+/// Source: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm".
+pub fn dominators(function: &Function) -> Vec<Label> {
+    let preds = predecessors(function);
+    let mut found: Vec<Option<u32>> = vec![None; function.blocks.len()];
+    if let Some(entry) = found.first_mut() {
+        *entry = Some(0);
+    }
+    loop {
+        let mut has_changed = false;
+        for (b, preds) in preds.iter().enumerate().skip(1) {
+            let mut best: Option<u32> = None;
+            for pred in preds {
+                if found[pred.0 as usize].is_none() {
+                    continue;
+                }
+                best = Some(best.map_or(pred.0, |other| meet(&found, pred.0, other)));
+            }
+            if best.is_some() && found[b] != best {
+                found[b] = best;
+                has_changed = true;
+            }
+        }
+        if !has_changed {
+            break;
+        }
+    }
+    found.iter().map(|f| Label(f.unwrap_or(0))).collect()
+}
+
+/// The last block that both come through.
+fn meet(dominators: &[Option<u32>], a: u32, b: u32) -> u32 {
+    let (mut a, mut b) = (a, b);
+    while a != b {
+        if a > b {
+            a = dominators[a as usize].unwrap_or(0);
+        } else {
+            b = dominators[b as usize].unwrap_or(0);
+        }
+    }
+    a
+}
+
 /// Registers that are live where blocks begin and end.
 #[derive(Debug, Default)]
 pub struct Live {
