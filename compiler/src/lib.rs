@@ -8,11 +8,283 @@ pub mod arch;
 pub mod artifact;
 pub mod backend;
 pub mod btf;
+pub mod config;
 pub mod fixture;
+pub mod hir;
 pub mod ir;
+pub mod lower;
 pub mod nearest;
 pub mod object;
 pub mod pass;
+mod stage;
 pub mod structs;
 pub mod target;
 pub mod types;
+pub mod vocabulary;
+pub mod word;
+
+pub use stage::Stage;
+
+use artifact::Artifact;
+use config::Config;
+use pass::plan::PlannedProgram;
+use rbt_grammar::{Diagnostic, Diagnostics, ParseOptions, SourceId, SourceMap, Span, codes};
+use structs::TypeTable;
+use target::Target;
+use vocabulary::Vocabulary;
+
+/// What the caller decides about a compilation.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Positional parameters, `$1` first.
+    pub positional: Vec<String>,
+    /// `--unsafe`
+    pub allows_unsafe: bool,
+    /// `-k`: failed reads and lookups are counted and reported.
+    pub reports_reads: bool,
+    /// Settings before the script's own.
+    pub config: Config,
+    /// Names of settings that the environment fixed.
+    pub fixed_settings: Vec<String>,
+    /// A stage to print.
+    pub print: Option<Stage>,
+}
+
+/// What came of a compilation.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    /// The object and its manifest, unless something was fatal or a stage was to be printed.
+    pub artifact: Option<Artifact>,
+    /// The stage that was to be printed.
+    pub listing: Option<String>,
+    /// What a person should know, errors first.
+    pub diagnostics: Diagnostics,
+}
+
+/// Compiles a script for a kernel.
+pub fn compile(
+    sources: &SourceMap,
+    script: SourceId,
+    vocabulary: &Vocabulary,
+    target: &dyn Target,
+    options: &Options,
+) -> Compiled {
+    let mut compiled = Compiled::default();
+    recipe(sources, script, vocabulary, target, options, &mut compiled);
+    compiled
+        .diagnostics
+        .sort_by_key(|d| std::cmp::Reverse(d.severity));
+    compiled
+}
+
+/// The stages in order. Each reports all it can; an error ends the recipe with its stage.
+fn recipe(
+    sources: &SourceMap,
+    script: SourceId,
+    vocabulary: &Vocabulary,
+    target: &dyn Target,
+    options: &Options,
+    out: &mut Compiled,
+) -> Option<()> {
+    let providers: Vec<&str> = vocabulary.providers.iter().map(|p| p.name()).collect();
+    let aliases: Vec<&str> = vocabulary
+        .providers
+        .iter()
+        .flat_map(|p| p.aliases())
+        .copied()
+        .collect();
+    let parse_options = ParseOptions {
+        providers: &providers,
+        aliases: &aliases,
+        positional: &options.positional,
+    };
+    let parsed = rbt_grammar::parse(sources.get(script)?, &parse_options);
+    out.diagnostics.extend(parsed.diagnostics);
+    let tree = parsed.program;
+    if options.print == Some(Stage::Ast) {
+        out.listing = Some(rbt_grammar::pretty::program(&tree));
+    }
+    let has_clauses = tree
+        .items
+        .iter()
+        .any(|i| matches!(i, rbt_grammar::ast::Item::Clause(_)));
+    if !has_clauses && !is_fatal(out) {
+        let end = sources.get(script).map_or(0, |s| s.text.len());
+        out.diagnostics.push(no_probes(Span::new(script, end, end)));
+    }
+
+    let (preamble, found) = pass::preamble::run(&tree.preamble, target);
+    out.diagnostics.extend(found);
+    let mut types = TypeTable::new(target);
+    out.diagnostics
+        .extend(types.define(&preamble.items, &preamble.macros));
+    let is_fixed = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        options.fixed_settings.contains(&name)
+    };
+    let (config, found) = pass::settings::run(&tree, options.config.clone(), &is_fixed);
+    out.diagnostics.extend(found);
+    // A tree with holes would only add complaints about what fell into them.
+    go_on(out)?;
+
+    let (clauses, found) = pass::probes::run(&tree, vocabulary, &types, target, &config, sources);
+    out.diagnostics.extend(found);
+    let input = pass::infer::Input {
+        vocabulary,
+        types: &types,
+        target,
+        config: &config,
+        macros: &preamble.macros,
+        options,
+    };
+    let (program, found) = pass::infer::run(&tree, &clauses, &input);
+    out.diagnostics.extend(found);
+    if let (Some(program), Some(Stage::Hir)) = (&program, options.print) {
+        out.listing = Some(stage::hir(program));
+    }
+    go_on(out)?;
+    let program = program?;
+
+    let (mut manifest, mut plan, programs) =
+        pass::plan::run(&program, target, &types, options.reports_reads);
+    too_many_programs(&programs, &program, out);
+    go_on(out)?;
+    let backend_options = backend::Options::of(target);
+    let mut codes = Vec::new();
+    for planned in &programs {
+        let clause = program.clauses.get(planned.clause)?;
+        let symbol = manifest.programs.get(planned.plan)?.symbol.clone();
+        let attempt = |plan: &lower::Plan, manifest: &mut artifact::Manifest| {
+            let ir = lower::lower_program(
+                &program,
+                clause,
+                &planned.route,
+                planned.first_site,
+                planned.table,
+                &symbol,
+                target,
+                &types,
+                manifest,
+                plan,
+            );
+            let code = backend::compile(&ir, backend_options);
+            (ir, code)
+        };
+        let before = manifest.clone();
+        let (mut ir, mut code) = attempt(&plan, &mut manifest);
+        if matches!(code, Err(backend::BackendError::FrameFull { .. })) {
+            // Once more, with all but the smallest values in scratch memory.
+            let limit = std::mem::replace(&mut plan.frame_limit, 16);
+            manifest = before;
+            (ir, code) = attempt(&plan, &mut manifest);
+            plan.frame_limit = limit;
+        }
+        match code {
+            Err(error) => out.diagnostics.push(backend_error(&error, clause.span)),
+            Ok(code) => {
+                if let Some(entry) = code.first()
+                    && let Some(slot) = manifest.programs.get_mut(planned.plan)
+                {
+                    slot.site_patches.clone_from(&entry.site_patches);
+                }
+                stage::code(options.print, &ir, &code, sources, &manifest, out);
+                codes.push((planned.plan, code));
+            }
+        }
+    }
+    if options.print == Some(Stage::Plan) {
+        out.listing = Some(stage::plan(&manifest));
+    }
+    go_on(out)?;
+    match object::write(&manifest, &codes, sources) {
+        Ok(object) => {
+            if options.print == Some(Stage::Object) {
+                out.listing = Some(stage::object(&object));
+            }
+            if options.print.is_none() {
+                out.artifact = Some(Artifact { object, manifest });
+            }
+        }
+        Err(error) => {
+            let span = program.clauses.first()?.span;
+            out.diagnostics
+                .push(Diagnostic::bug(error.to_string(), span));
+        }
+    }
+    Some(())
+}
+
+fn is_fatal(out: &Compiled) -> bool {
+    out.diagnostics.iter().any(Diagnostic::is_fatal)
+}
+
+fn go_on(out: &Compiled) -> Option<()> {
+    let is_printed = out.listing.is_some();
+    (!is_fatal(out) && !is_printed).then_some(())
+}
+
+fn no_probes(span: Span) -> Diagnostic {
+    Diagnostic::error(
+        codes::NO_SUCH_PROBE,
+        "the script has no probes",
+        span,
+        "expected an attach point and an action",
+    )
+    .help("BEGIN { printf(\"hello\\n\"); }")
+}
+
+fn too_many_programs(programs: &[PlannedProgram], program: &hir::Program, out: &mut Compiled) {
+    let limit = program.config.max_bpf_progs;
+    if programs.len() as u64 > limit {
+        let span = program.clauses.first().map_or(Span::default(), |c| c.span);
+        out.diagnostics.push(
+            Diagnostic::error(
+                codes::TOO_MANY_PROBES,
+                format!(
+                    "Your program is trying to generate more than {limit} BPF programs, which \
+                     exceeds the current limit of {limit}"
+                ),
+                span,
+                format!("{} programs are needed", programs.len()),
+            )
+            .help(format!(
+                "config = {{ max_bpf_progs = {} }} raises the limit",
+                programs.len()
+            )),
+        );
+    }
+}
+
+fn backend_error(error: &backend::BackendError, clause: Span) -> Diagnostic {
+    match error {
+        backend::BackendError::FrameFull {
+            largest,
+            span,
+            bytes,
+            ..
+        } => {
+            let mut diagnostic = Diagnostic::error(
+                codes::FRAME_FULL,
+                format!(
+                    "the clause needs {bytes} bytes of stack and the kernel gives {}",
+                    backend::FRAME_LIMIT
+                ),
+                *span,
+                "too many values at once",
+            );
+            for slot in largest.iter().take(3) {
+                diagnostic =
+                    diagnostic.label(slot.span, format!("{} bytes for {}", slot.size, slot.name));
+            }
+            diagnostic.help("split the clause into two, or use fewer large values at once")
+        }
+        backend::BackendError::JumpTooFar { span, .. } => Diagnostic::error(
+            codes::TOO_LARGE,
+            "the clause makes a program that this kernel cannot jump across",
+            *span,
+            "the jump that is too far",
+        )
+        .help("split the clause into several with the same probe"),
+        error => Diagnostic::bug(error.to_string(), clause),
+    }
+}

@@ -128,6 +128,70 @@ codes! {
     BARE_CONDITION = 32, "a condition that needs parentheses",
         "Parentheses may be left out around a single operand only: `if $x { … }`, but \
          `if ($x > 1) { … }`.";
+    UNKNOWN_PROVIDER = 100, "a probe type that does not exist",
+        "The word before the first colon of an attach point names a probe type: tracepoint, \
+         interval, BEGIN and so on. `rbt -l` lists the probes of this machine.";
+    BAD_PROBE = 101, "an attach point that its probe type cannot read",
+        "Each probe type has its own parts after the colon: tracepoint:category:event, \
+         interval:unit:count. The message says which part is wrong.";
+    NO_SUCH_PROBE = 102, "a probe that this machine does not have",
+        "The attach point is well formed, but nothing of that name exists here. `rbt -l` with a \
+         pattern lists what does.";
+    NOT_OFFERED = 103, "a value that the probe does not offer",
+        "Some values exist only at some probes: `args` has no meaning in an interval. A clause \
+         with several attach points may only use what all of them offer.";
+    UNKNOWN_NAME = 200, "a name that means nothing",
+        "A bare word in an expression is a builtin, an enumerator, a macro or a #define.";
+    TYPE_MISMATCH = 201, "a value of another type than before",
+        "A variable or map has one type in the whole script. Integers adapt to each other; \
+         texts, tuples and integers do not mix.";
+    UNKNOWN_TYPE = 202, "a type that does not exist",
+        "Types come from the script's own definitions and from the kernel's type information.";
+    UNKNOWN_FIELD = 203, "a member that the struct does not have",
+        "The help names the nearest member that exists.";
+    BAD_OPERAND = 204, "an operator that the value's type does not allow",
+        "Arithmetic works on integers, comparison on values of one kind.";
+    UNDEFINED_VARIABLE = 205, "a scratch variable that was not assigned here",
+        "A scratch variable lives from its first assignment to the end of the block that holds it.";
+    SHADOWED_VARIABLE = 206, "a declaration of a name that is visible already",
+        "An inner block may not declare a variable of the same name again.";
+    BAD_CAST = 207, "a cast that has no meaning",
+        "Integers, pointers and byte arrays can be cast to each other; structs and texts cannot.";
+    BAD_CONDITION = 208, "a condition that is neither true nor false",
+        "A condition is an integer, a truth value or a pointer. Compare anything else with something.";
+    BAD_TARGET = 209, "something that cannot be assigned",
+        "Only scratch variables, maps and map elements can be assigned. Tuples and memory cannot.";
+    LOSSY = 210, "a conversion that may change the value",
+        "An explicit cast says that it is meant.";
+    UNREACHABLE = 211, "a statement that is never reached",
+        "It stands after something that always leaves the block, and has no effect at all.";
+    DISCARDED = 212, "a value that nothing uses",
+        "The statement computes something and forgets it. `_ = expression;` says that it is meant.";
+    UNKNOWN_FUNCTION = 300, "a function that does not exist",
+        "The help names the nearest function that exists.";
+    BAD_ARGUMENT = 301, "an argument the function does not take",
+        "The message says what the function expects; `rbt --doc NAME` shows its page.";
+    ARITY = 302, "too few or too many arguments",
+        "`rbt --doc NAME` shows how a function is called.";
+    UNSAFE = 303, "an unsafe function without --unsafe",
+        "Some functions change the traced system. They need the option --unsafe.";
+    MAP_KEY = 400, "a map used with another kind of key",
+        "A map has a key of one type in the whole script, or none at all.";
+    MAP_VALUE = 401, "a map used as another kind of map",
+        "One map holds one kind of value in the whole script.";
+    AGGREGATE_PLACE = 402, "an aggregation that is not assigned to a map",
+        "count(), sum(), hist() and their kind have no value of their own: they are the whole right \
+         side of an assignment to a map.";
+    MAP_DECLARATION = 403, "a map declaration that cannot hold",
+        "`let @m = kind(entries);` with one of the kinds hash, lruhash, percpuhash, percpulruhash.";
+    FRAME_FULL = 500, "values that do not fit into the program's stack",
+        "The kernel gives a program 512 bytes of stack. The notes list the largest values.";
+    TOO_LARGE = 501, "something beyond a limit of the kernel",
+        "The message names the limit and the expression that is beyond it.";
+    TOO_MANY_PROBES = 502, "more probes or programs than the settings allow",
+        "The settings max_probes and max_bpf_progs can be raised in config = { … }.";
+    CONFIG = 110, "a setting that cannot be",
+        "`rbt --help` lists the settings and what they take.";
 }
 
 /// The row of `code`, if there is such a code.

@@ -1,6 +1,7 @@
 //! BPF with virtual registers: what lowering makes and the back end encodes.
 
 mod access;
+pub mod builder;
 pub mod flow;
 pub mod helpers;
 pub mod inst;

@@ -1,3 +1,12 @@
 //! Passes: each takes one thing and makes a new one.
 
+pub mod check;
+pub mod convert;
+pub mod fold;
+pub mod infer;
+pub mod parameter;
+pub mod plan;
 pub mod preamble;
+pub mod probes;
+pub mod respan;
+pub mod settings;

@@ -1,0 +1,113 @@
+//! Events: records in the ring buffer, filled in place.
+//!
+//! A record begins with its event's number (`u64`). Submitting does not wake userspace,
+//! which polls, until the ring is a quarter full.
+
+use super::{Builder, Fill, MaybeNull};
+use crate::artifact::{EventField, EventSchema, Param};
+use crate::hir;
+use crate::ir::{Address, Comparison, Operand, helpers};
+
+/// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP`, `BPF_RB_AVAIL_DATA` of `linux/bpf.h`.
+const NO_WAKEUP: i64 = 1;
+const FORCE_WAKEUP: i64 = 2;
+const AVAILABLE_DATA: i64 = 0;
+
+impl Builder<'_> {
+    /// Sends an event to the userspace half of `word`: the literals go with the manifest,
+    /// the fields' values with the record.
+    pub fn event(&mut self, word: &str, params: &[Param], fields: &[hir::Expr]) {
+        // Leaving the program between reserving and submitting would leak the record, so
+        // what can do that runs before.
+        let early: Vec<Option<Early>> = fields
+            .iter()
+            .map(|field| self.evaluate_early(field))
+            .collect();
+        let mut at = 8;
+        let mut schema = Vec::new();
+        for field in fields {
+            let align = if field.ty.size() >= 8 {
+                8
+            } else {
+                field.ty.align().max(1)
+            };
+            let offset = u32::next_multiple_of(at, align);
+            at = offset.saturating_add(field.ty.size());
+            schema.push(EventField {
+                offset,
+                shape: self.plan.shape(self.types, &field.ty),
+            });
+        }
+        let size = at.next_multiple_of(8);
+        let number = self.manifest.events.len();
+        let offsets: Vec<u32> = schema.iter().map(|f| f.offset).collect();
+        self.manifest.events.push(EventSchema {
+            word: word.to_owned(),
+            params: params.to_vec(),
+            fields: schema,
+            size,
+            span: self.f.span,
+        });
+        self.record(i64::try_from(number).unwrap_or(0), size, |b, record| {
+            for ((field, offset), early) in fields.iter().zip(offsets).zip(early) {
+                let to = record.plus(i32::try_from(offset).unwrap_or(i32::MAX));
+                match early {
+                    Some(Early::Scalar(value)) => b.put_scalar(to, value, &field.ty),
+                    Some(Early::Memory(from)) => b.copy_bytes(to, from, field.ty.size()),
+                    None => b.store_as(field, to, Fill::ToNul),
+                }
+            }
+        });
+    }
+
+    fn record(&mut self, number: i64, size: u32, fill: impl FnOnce(&mut Self, Address)) {
+        let ring = Operand::Map(self.plan.ring);
+        let bytes = Operand::Imm(i64::from(size));
+        let pointer = self.call(helpers::RINGBUF_RESERVE, &[ring, bytes, Operand::Imm(0)]);
+        self.if_some_else(
+            MaybeNull::new(pointer),
+            |b, record| {
+                b.put(record, number, crate::ir::Size::B8);
+                fill(b, record);
+                let waiting = b.call(
+                    helpers::RINGBUF_QUERY,
+                    &[ring, Operand::Imm(AVAILABLE_DATA)],
+                );
+                let quarter = i64::from(b.plan.ring_bytes / 4);
+                let flags = b.select(
+                    Comparison::Greater,
+                    waiting,
+                    quarter,
+                    FORCE_WAKEUP,
+                    NO_WAKEUP,
+                );
+                let record = b.pointer(record);
+                b.call_void(helpers::RINGBUF_SUBMIT, &[record, flags]);
+            },
+            |b| {
+                let lost = b.in_reg(Operand::Global(b.plan.lost_events));
+                b.atomic_add(Address::reg(lost), 1);
+            },
+        );
+    }
+
+    /// The value of an expression that may leave the program or call back, computed now.
+    fn evaluate_early(&mut self, expr: &hir::Expr) -> Option<Early> {
+        if !super::expr::may_leave(expr) {
+            return None;
+        }
+        Some(if expr.ty.is_scalar() {
+            Early::Scalar(self.value(expr))
+        } else {
+            let to = self.temporary(expr.ty.size(), "an argument");
+            self.store(expr, to);
+            Early::Memory(to)
+        })
+    }
+}
+
+/// A value that was computed before its record was reserved.
+enum Early {
+    Scalar(Operand),
+    Memory(Address),
+}

@@ -1,0 +1,126 @@
+//! Comparing values in memory: texts, arrays, tuples.
+
+use super::Builder;
+use crate::hir::Expr;
+use crate::ir::{Address, Comparison, Label, Operand, Size};
+use crate::types::{Type, layout};
+
+impl Builder<'_> {
+    /// 1 if two values in memory are equal (or are not, if `is_equal` is false), else 0.
+    pub(super) fn compare_memory(&mut self, is_equal: bool, left: &Expr, right: &Expr) -> Operand {
+        let differ = self.f.label();
+        let done = self.f.label();
+        let result = self.copy(i64::from(!is_equal));
+        let verdict = i64::from(is_equal);
+        match (left.as_str(), right.as_str()) {
+            (None, Some(text)) => self.text_differs(left, text, differ),
+            (Some(text), None) => self.text_differs(right, text, differ),
+            _ => {
+                let first = self.address(left);
+                let second = self.address(right);
+                self.differs(first, &left.ty, second, &right.ty, differ);
+            }
+        }
+        self.f.set(result, Operand::Imm(verdict));
+        self.f.jump(done);
+        self.f.at(differ);
+        self.f.jump(done);
+        self.f.at(done);
+        Operand::Reg(result)
+    }
+
+    /// Goes to `differ` if the text of `expr` is not the literal.
+    fn text_differs(&mut self, expr: &Expr, text: &[u8], differ: Label) {
+        let text: Vec<u8> = text.iter().copied().take_while(|b| *b != 0).collect();
+        let capacity = expr.ty.size() as usize;
+        if text.len() > capacity {
+            self.f.jump(differ);
+            let after = self.f.label();
+            self.f.at(after);
+            return;
+        }
+        let from = self.address(expr);
+        // With its NUL, unless the text fills all there is.
+        let mut bytes = text;
+        if bytes.len() < capacity {
+            bytes.push(0);
+        }
+        let mut at = 0_usize;
+        while at < bytes.len() {
+            let left = bytes.len() - at;
+            let size = [Size::B8, Size::B4, Size::B2, Size::B1]
+                .into_iter()
+                .find(|s| s.bytes() as usize <= left)
+                .unwrap_or(Size::B1);
+            let count = size.bytes() as usize;
+            let mut word = [0; 8];
+            for (to, from) in word.iter_mut().zip(bytes.iter().skip(at).take(count)) {
+                *to = *from;
+            }
+            let offset = i32::try_from(at).unwrap_or(i32::MAX);
+            let value = self.load(from.plus(offset), size);
+            self.differ_if_not_equal(value.into(), Operand::Imm(i64::from_le_bytes(word)), differ);
+            at += count;
+        }
+    }
+
+    fn differ_if_not_equal(&mut self, left: Operand, right: Operand, differ: Label) {
+        let same = self.f.label();
+        self.f
+            .branch(Comparison::NotEqual, left, right, differ, same);
+        self.f.at(same);
+    }
+
+    /// Goes to `differ` if two values are not equal; they have one shape, but texts may
+    /// differ in capacity.
+    fn differs(
+        &mut self,
+        first: Address,
+        first_ty: &Type,
+        second: Address,
+        second_ty: &Type,
+        differ: Label,
+    ) {
+        if let (Some(lefts), Some(rights)) = (first_ty.elements(), second_ty.elements()) {
+            let left_places = layout(lefts.iter().copied());
+            let right_places = layout(rights.iter().copied());
+            let places = left_places.offsets.iter().zip(&right_places.offsets);
+            for ((left, right), (at, other)) in lefts.iter().zip(&rights).zip(places) {
+                let at = first.plus(i32::try_from(*at).unwrap_or(i32::MAX));
+                let other = second.plus(i32::try_from(*other).unwrap_or(i32::MAX));
+                self.differs(at, left, other, right, differ);
+            }
+            return;
+        }
+        if first_ty.is_scalar() && second_ty.is_scalar() {
+            let left = self.load_scalar(first, first_ty);
+            let right = self.load_scalar(second, second_ty);
+            self.differ_if_not_equal(left, right, differ);
+            return;
+        }
+        let common = first_ty.size().min(second_ty.size());
+        let longer = match first_ty.size().cmp(&second_ty.size()) {
+            std::cmp::Ordering::Equal => None,
+            std::cmp::Ordering::Less => Some(second),
+            std::cmp::Ordering::Greater => Some(first),
+        };
+        let mut at = 0;
+        while at < common {
+            let size = [Size::B8, Size::B4, Size::B2, Size::B1]
+                .into_iter()
+                .find(|s| at + s.bytes() <= common)
+                .unwrap_or(Size::B1);
+            let offset = i32::try_from(at).unwrap_or(i32::MAX);
+            let left = self.load(first.plus(offset), size);
+            let right = self.load(second.plus(offset), size);
+            self.differ_if_not_equal(left.into(), right.into(), differ);
+            at += size.bytes();
+        }
+        if let Some(longer) = longer {
+            // Zeros follow a text, so this is zero unless the longer one goes on.
+            let offset = i32::try_from(common).unwrap_or(i32::MAX);
+            let next = self.load(longer.plus(offset), Size::B1);
+            self.differ_if_not_equal(next.into(), Operand::Imm(0), differ);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Explicit conversions: an expression of one type as another.
+
+use crate::hir::{Expr, ExprKind};
+use crate::pass::fold;
+use crate::types::Type;
+
+/// `expr` as `ty`. The caller knows that the one can become the other.
+pub fn convert(expr: Expr, ty: &Type) -> Expr {
+    if expr.ty == *ty || ty.is_absorbing() || expr.ty.is_absorbing() {
+        return expr;
+    }
+    let span = expr.span;
+    match expr.kind {
+        ExprKind::Int(value) if ty.is_scalar() => {
+            let value = if *ty == Type::Bool {
+                i64::from(value != 0)
+            } else {
+                fold::truncate(value, ty)
+            };
+            Expr::int(value, ty.clone(), span)
+        }
+        ExprKind::Str(bytes) if matches!(ty, Type::Str(_)) => {
+            Expr::new(ExprKind::Str(bytes), ty.clone(), span)
+        }
+        ExprKind::Zero => Expr::new(ExprKind::Zero, ty.clone(), span),
+        ExprKind::Tuple(elements) if ty.elements().is_some_and(|t| t.len() == elements.len()) => {
+            let types = ty.elements().unwrap_or_default();
+            let elements = elements
+                .into_iter()
+                .zip(types)
+                .map(|(element, ty)| convert(element, ty))
+                .collect();
+            Expr::new(ExprKind::Tuple(elements), ty.clone(), span)
+        }
+        kind => {
+            if let (Type::Aggregate(_), ExprKind::MapValue { map, key }) = (&expr.ty, &kind) {
+                let is_signed = expr.ty.is_signed();
+                let whole = if is_signed {
+                    crate::types::I64
+                } else {
+                    crate::types::U64
+                };
+                let read = ExprKind::ReadAggregate {
+                    map: *map,
+                    key: key.clone(),
+                };
+                return convert(Expr::new(read, whole, span), ty);
+            }
+            let inner = Expr::new(kind, expr.ty, span);
+            Expr::new(ExprKind::Convert(Box::new(inner)), ty.clone(), span)
+        }
+    }
+}

@@ -1,0 +1,853 @@
+//! Statements.
+
+use super::Infer;
+use super::promote::promote;
+use crate::hir::{AggregateUse, Expr, ExprKind, MapIndex, Stmt, StmtKind, VariableId};
+use crate::pass::convert::convert;
+use crate::types::{I64, Type, U64};
+use crate::vocabulary::Aggregation;
+use rbt_grammar::ast::{self, StatementKind};
+use rbt_grammar::{Diagnostic, Span, codes};
+use std::rc::Rc;
+
+impl Infer<'_, '_> {
+    /// A clause's action: its last expression is a statement like any other.
+    pub(super) fn action(&mut self, block: &ast::Block) -> Vec<Stmt> {
+        self.block(block)
+    }
+
+    /// The statements of a block in a scope of their own.
+    pub(super) fn block(&mut self, block: &ast::Block) -> Vec<Stmt> {
+        self.in_scope(|infer| {
+            let mut statements = infer.statements(&block.statements);
+            if let Some(value) = &block.value {
+                statements.extend(infer.expression_statement(value));
+            }
+            statements
+        })
+    }
+
+    /// Statements up to the first that leaves the block; what follows has no effect.
+    pub(super) fn statements(&mut self, statements: &[ast::Statement]) -> Vec<Stmt> {
+        let mut typed = Vec::new();
+        for (number, statement) in statements.iter().enumerate() {
+            typed.extend(self.statement(statement));
+            if typed.last().is_some_and(diverges) {
+                if let Some(next) = statements.get(number + 1) {
+                    self.report(Diagnostic::warning(
+                        codes::UNREACHABLE,
+                        "Unreachable statement.",
+                        next.span,
+                        "never reached",
+                    ));
+                }
+                break;
+            }
+        }
+        typed
+    }
+
+    fn statement(&mut self, statement: &ast::Statement) -> Option<Stmt> {
+        let span = statement.span;
+        let kind = match &statement.kind {
+            StatementKind::Expression(expr) => return self.expression_statement(expr),
+            StatementKind::Discard(expr) => StmtKind::Expr(self.expr(expr)),
+            StatementKind::Assign { target, op, value } => {
+                return self.assign(target, *op, value, span);
+            }
+            StatementKind::Let { name, ty, value } => {
+                return self.declare(name, ty.as_ref(), value.as_ref(), span);
+            }
+            StatementKind::If {
+                condition,
+                then,
+                otherwise,
+            } => {
+                let condition = self.condition(condition);
+                let then_dead = condition.as_int() == Some(0);
+                let else_dead = condition.as_int().is_some_and(|v| v != 0);
+                // A branch that a constant rules out does not count, not even for types.
+                let then = if then_dead {
+                    Vec::new()
+                } else {
+                    self.block(then)
+                };
+                let otherwise = match otherwise {
+                    Some(block) if !else_dead => self.block(block),
+                    _ => Vec::new(),
+                };
+                StmtKind::If {
+                    condition,
+                    then,
+                    otherwise,
+                }
+            }
+            StatementKind::While { condition, body } => {
+                let condition = self.condition(condition);
+                self.loops += 1;
+                let body = self.block(body);
+                self.loops -= 1;
+                StmtKind::While { condition, body }
+            }
+            StatementKind::Unroll { count, body } => return self.unroll(count, body, span),
+            StatementKind::For {
+                variable,
+                over,
+                body,
+            } => return self.for_loop(variable, over, body, span),
+            StatementKind::Break | StatementKind::Continue if self.loops == 0 => {
+                self.report(Diagnostic::error(
+                    codes::BAD_TARGET,
+                    "`break` and `continue` stand only in loops",
+                    span,
+                    "not in a loop",
+                ));
+                return None;
+            }
+            StatementKind::Break => StmtKind::Break,
+            StatementKind::Continue => StmtKind::Continue,
+            StatementKind::Return(None) => StmtKind::Return(None),
+            StatementKind::Return(Some(value)) => {
+                let value = self.expr(value);
+                if !value.ty.is_integer() && value.ty != Type::Bool && !value.ty.is_absorbing() {
+                    self.report(Diagnostic::error(
+                        codes::BAD_OPERAND,
+                        format!("a clause returns an integer, not `{}`", value.ty),
+                        value.span,
+                        "not an integer",
+                    ));
+                }
+                StmtKind::Return(Some(convert(value, &I64)))
+            }
+            StatementKind::Block(block) => StmtKind::Block(self.block(block)),
+            StatementKind::Import(import) => {
+                self.report(Diagnostic::error(
+                    codes::BAD_TARGET,
+                    "an import stands at the top of a script",
+                    import.span,
+                    "inside a block",
+                ));
+                return None;
+            }
+            StatementKind::Error => return None,
+        };
+        Some(Stmt { kind, span })
+    }
+
+    fn expression_statement(&mut self, expr: &ast::Expr) -> Option<Stmt> {
+        // `if` and blocks at a statement's place are statements, whatever their value.
+        if let ast::ExprKind::If {
+            condition,
+            then,
+            otherwise,
+        } = &expr.kind
+        {
+            let statement = ast::Statement {
+                kind: StatementKind::If {
+                    condition: (**condition).clone(),
+                    then: (**then).clone(),
+                    otherwise: otherwise.as_deref().cloned(),
+                },
+                span: expr.span,
+            };
+            return self.statement(&statement);
+        }
+        let value = self.expr(expr);
+        if value.ty != Type::Void && !value.ty.is_absorbing() && !is_step(&value) {
+            self.report(
+                Diagnostic::warning(
+                    codes::DISCARDED,
+                    "Return value discarded.",
+                    expr.span,
+                    format!("a value of type `{}`", value.ty),
+                )
+                .help("write `_ = …;` if it is meant"),
+            );
+        }
+        Some(Stmt {
+            span: expr.span,
+            kind: StmtKind::Expr(value),
+        })
+    }
+
+    fn declare(
+        &mut self,
+        name: &ast::Name,
+        ty: Option<&ast::TypeName>,
+        value: Option<&ast::Expr>,
+        span: Span,
+    ) -> Option<Stmt> {
+        let value = value.map(|value| self.expr(value));
+        if self.find_variable(&name.node).is_some() {
+            self.report(
+                Diagnostic::error(
+                    codes::SHADOWED_VARIABLE,
+                    format!("Variable ${} was already declared", name.node),
+                    name.span,
+                    "declared again here",
+                )
+                .help("assign it without `let`, or choose another name"),
+            );
+        }
+        let id = self.new_variable(&name.node, name.span);
+        if let Some(ty) = ty {
+            let ty = self.type_name(ty);
+            let variable = self.variable(id);
+            variable.is_fixed = true;
+            variable.ty = ty;
+        }
+        let kind = match value {
+            Some(value) => self.assign_variable(id, value, name.span),
+            None => StmtKind::Clear(id),
+        };
+        Some(Stmt { kind, span })
+    }
+
+    fn assign(
+        &mut self,
+        target: &ast::Expr,
+        op: Option<ast::BinaryOp>,
+        value: &ast::Expr,
+        span: Span,
+    ) -> Option<Stmt> {
+        let kind = match &target.kind {
+            ast::ExprKind::Variable(name) => self.assign_named(name, target.span, op, value, span),
+            ast::ExprKind::Map(name) => self.assign_map(name, &[], target.span, op, value, span),
+            ast::ExprKind::Index { base, indices } => match &base.kind {
+                ast::ExprKind::Map(name) => {
+                    self.assign_map(name, indices, target.span, op, value, span)
+                }
+                _ => return self.bad_target(target, value),
+            },
+            ast::ExprKind::Error => {
+                self.expr(value);
+                return None;
+            }
+            _ => return self.bad_target(target, value),
+        }?;
+        Some(Stmt { kind, span })
+    }
+
+    fn bad_target(&mut self, target: &ast::Expr, value: &ast::Expr) -> Option<Stmt> {
+        let typed = self.expr(target);
+        self.expr(value);
+        let is_part = matches!(typed.kind, ExprKind::Part { .. });
+        let message = if is_part {
+            "Tuples and records are immutable once created. Consider creating a new value and \
+             assigning it instead."
+        } else {
+            "only scratch variables and maps can be assigned"
+        };
+        self.report(
+            Diagnostic::error(codes::BAD_TARGET, message, target.span, "not assignable")
+                .help("assign to `$variable`, `@map` or `@map[key]`"),
+        );
+        None
+    }
+
+    fn assign_named(
+        &mut self,
+        name: &str,
+        at: Span,
+        op: Option<ast::BinaryOp>,
+        value: &ast::Expr,
+        span: Span,
+    ) -> Option<StmtKind> {
+        let value = match op {
+            None => self.expr(value),
+            Some(op) => {
+                let old = self.variable_expr(name, at);
+                let right = self.expr(value);
+                self.binary(op, old, right, span)
+            }
+        };
+        let id = match self.find_variable(name) {
+            Some(id) => id,
+            None => self.new_variable(name, at),
+        };
+        Some(self.assign_variable(id, value, at))
+    }
+
+    /// Joins a value's type into a variable's and gives the assignment.
+    pub(super) fn assign_variable(&mut self, id: VariableId, value: Expr, at: Span) -> StmtKind {
+        let flexible = crate::pass::fold::is_flexible(&value);
+        let new = match &value.ty {
+            Type::Aggregate(aggregate) if aggregate.is_castable => {
+                if aggregate.is_signed {
+                    I64
+                } else {
+                    U64
+                }
+            }
+            Type::Aggregate(aggregate) => {
+                self.report(
+                    Diagnostic::error(
+                        codes::AGGREGATE_PLACE,
+                        format!(
+                            "Value '{}_t' cannot be assigned to a scratch variable.",
+                            aggregate.word
+                        ),
+                        value.span,
+                        "it has no single value",
+                    )
+                    .help("assign it to a map of its own"),
+                );
+                Type::Error
+            }
+            Type::Void => {
+                let name = self.variable(id).name.clone();
+                self.report(Diagnostic::error(
+                    codes::TYPE_MISMATCH,
+                    format!("there is no value to assign to ${name}"),
+                    value.span,
+                    "this has no value",
+                ));
+                Type::Error
+            }
+            ty => ty.clone(),
+        };
+        let variable = self.variable(id);
+        if variable.is_fixed {
+            let (name, ty) = (variable.name.clone(), variable.ty.clone());
+            return self.assign_fixed(id, &name, &ty, value, new);
+        }
+        let old = (variable.ty.clone(), variable.is_flexible);
+        let first = variable.span;
+        let name = variable.name.clone();
+        match promote((&old.0, old.1), (&new, flexible)) {
+            Some((ty, is_flexible)) => {
+                let variable = self.variable(id);
+                let is_new = variable.ty != ty || variable.is_flexible != is_flexible;
+                variable.ty = ty.clone();
+                variable.is_flexible = is_flexible;
+                self.changed |= is_new;
+                self.warn_lossy(&value, &ty);
+                StmtKind::SetVariable(id, convert(value, &ty))
+            }
+            None => {
+                self.report(
+                    Diagnostic::error(
+                        codes::TYPE_MISMATCH,
+                        format!(
+                            "Type mismatch for ${name}: trying to assign value of type '{new}' \
+                             when variable already has a type '{}'",
+                            old.0
+                        ),
+                        at,
+                        format!("`{new}` here"),
+                    )
+                    .label(first, format!("`{}` here", old.0))
+                    .help("use another variable for the other kind of value"),
+                );
+                StmtKind::Expr(value)
+            }
+        }
+    }
+
+    fn assign_fixed(
+        &mut self,
+        id: VariableId,
+        name: &str,
+        ty: &Type,
+        value: Expr,
+        new: Type,
+    ) -> StmtKind {
+        let fits = match (&value.kind, ty) {
+            (ExprKind::Int(n), Type::Int(_)) if value.ty.is_integer() => {
+                crate::pass::fold::truncate(*n, ty) == *n
+            }
+            _ => promote((ty, false), (&new, false)).is_some_and(|(joined, _)| {
+                joined == *ty
+                    || (joined.is_integer() && ty.is_integer())
+                    || matches!((&joined, ty), (Type::Array(..), Type::Array(..)))
+            }),
+        };
+        if !fits && !new.is_absorbing() && !ty.is_absorbing() {
+            self.report(
+                Diagnostic::error(
+                    codes::TYPE_MISMATCH,
+                    format!(
+                        "Type mismatch for ${name}: trying to assign value of type '{new}' when \
+                         variable already has a type '{ty}'"
+                    ),
+                    value.span,
+                    format!("does not fit into `{ty}`"),
+                )
+                .help(format!("declare it wider, or cast: `({ty})…`")),
+            );
+        }
+        StmtKind::SetVariable(id, convert(value, ty))
+    }
+
+    /// Warns where a value that is no literal may not survive a conversion.
+    pub(super) fn warn_lossy(&mut self, value: &Expr, to: &Type) {
+        let (Type::Int(from), Type::Int(into)) = (&value.ty, to) else {
+            return;
+        };
+        let is_lossy = from.size > into.size
+            || (from.is_signed != into.is_signed && from.size == into.size && !from.is_signed);
+        if is_lossy && value.as_int().is_none() {
+            self.report(Diagnostic::warning(
+                codes::LOSSY,
+                format!(
+                    "Expression of type: {from} being cast to type: {into}. This may cause \
+                     unexpected results. Use an explicit cast to suppress this warning."
+                ),
+                value.span,
+                "may not keep its value",
+            ));
+        }
+    }
+
+    fn assign_map(
+        &mut self,
+        name: &str,
+        indices: &[ast::Expr],
+        at: Span,
+        op: Option<ast::BinaryOp>,
+        value: &ast::Expr,
+        span: Span,
+    ) -> Option<StmtKind> {
+        let map = self.map_number(name, at);
+        let key = self.map_key(map, indices, at);
+        if op.is_none()
+            && let ast::ExprKind::Call {
+                name: word,
+                arguments,
+            } = &value.kind
+            && let Some(word) = self.input.vocabulary.aggregation(&word.node)
+        {
+            return self.aggregate(map, key, word, arguments, value.span);
+        }
+        let mut value = match op {
+            None => self.expr(value),
+            Some(op) => {
+                let right = self.expr(value);
+                return self.update_map(map, key, op, right, span);
+            }
+        };
+        let value_ty = value.ty.clone();
+        if let Type::Aggregate(aggregate) = &value_ty {
+            let is_int = matches!(self.map_value_type(map), Type::Int(_)) && aggregate.is_castable;
+            if !is_int {
+                let message = format!(
+                    "Map value '{value_ty}' cannot be assigned from one map to another. The \
+                     function that returns this type must be called directly e.g. `@{name} = \
+                     {}();`.",
+                    aggregate.word
+                );
+                let mut diagnostic = Diagnostic::error(
+                    codes::AGGREGATE_PLACE,
+                    message,
+                    value.span,
+                    "an aggregation of another map",
+                );
+                if aggregate.is_castable {
+                    diagnostic = diagnostic.help(format!(
+                        "Add a cast to integer if you want the value of the aggregate, e.g. \
+                         `@{name} = (int64)…;`."
+                    ));
+                }
+                // In an early round another clause may not have said yet what this map holds.
+                self.report(diagnostic);
+                return None;
+            }
+            value = convert(value, if aggregate.is_signed { &I64 } else { &U64 });
+        }
+        if value.ty == Type::Void {
+            self.report(Diagnostic::error(
+                codes::TYPE_MISMATCH,
+                format!("there is no value to assign to @{name}"),
+                value.span,
+                "this has no value",
+            ));
+            return None;
+        }
+        let flexible = crate::pass::fold::is_flexible(&value);
+        let ty = self.join_value(map, &value.ty.clone(), flexible, value.span)?;
+        self.warn_lossy(&value, &ty);
+        Some(StmtKind::SetMap {
+            map,
+            key,
+            value: convert(value, &ty),
+        })
+    }
+
+    /// Joins a type into what a map holds.
+    pub(super) fn join_value(
+        &mut self,
+        map: MapIndex,
+        new: &Type,
+        flexible: bool,
+        at: Span,
+    ) -> Option<Type> {
+        let facts = self.map(map);
+        if facts.aggregate.is_none() {
+            let old = (facts.value.clone(), facts.value_is_flexible);
+            let joined = promote((&old.0, old.1), (new, flexible));
+            if let Some((ty, is_flexible)) = joined {
+                if facts.value == Type::Unknown {
+                    facts.value_is_flexible = true;
+                }
+                let is_new = facts.value != ty || facts.value_is_flexible != is_flexible;
+                facts.value = ty.clone();
+                facts.value_is_flexible = is_flexible;
+                self.changed |= is_new;
+                return Some(ty);
+            }
+        }
+        let (name, first) = {
+            let facts = self.map(map);
+            (facts.name.clone(), facts.span)
+        };
+        let old = self.map_value_type(map);
+        self.report(
+            Diagnostic::error(
+                codes::MAP_VALUE,
+                format!(
+                    "Type mismatch for @{name}: trying to assign value of type '{new}' when map \
+                     already has a type '{old}'"
+                ),
+                at,
+                format!("`{new}` here"),
+            )
+            .label(first, format!("`{old}` here"))
+            .help("use another map for the other kind of value"),
+        );
+        None
+    }
+
+    fn update_map(
+        &mut self,
+        map: MapIndex,
+        key: Option<Expr>,
+        op: ast::BinaryOp,
+        right: Expr,
+        span: Span,
+    ) -> Option<StmtKind> {
+        let ty = match self.map_value_type(map) {
+            Type::Unknown => right.ty.clone(),
+            ty => ty,
+        };
+        let old = Expr::new(
+            ExprKind::MapValue {
+                map,
+                key: key.clone().map(Box::new),
+            },
+            ty,
+            span,
+        );
+        let whole = self.binary(op, old, right.clone(), span);
+        let joined = self.join_value(map, &whole.ty, false, span)?;
+        let ExprKind::Binary { op, right, .. } = whole.kind else {
+            // Pointers, and operators that compute something else.
+            return Some(StmtKind::SetMap {
+                map,
+                key,
+                value: convert(whole, &joined),
+            });
+        };
+        if joined.size() != 8 || !matches!(joined, Type::Int(_)) {
+            let old = Expr::new(
+                ExprKind::MapValue {
+                    map,
+                    key: key.clone().map(Box::new),
+                },
+                joined.clone(),
+                span,
+            );
+            let value = ExprKind::Binary {
+                op,
+                left: Box::new(old),
+                right,
+            };
+            let value = convert(Expr::new(value, whole.ty, span), &joined);
+            return Some(StmtKind::SetMap { map, key, value });
+        }
+        Some(StmtKind::UpdateMap {
+            map,
+            key,
+            op,
+            value: *right,
+        })
+    }
+
+    fn aggregate(
+        &mut self,
+        map: MapIndex,
+        key: Option<Expr>,
+        word: &'static dyn Aggregation,
+        arguments: &[ast::Argument],
+        span: Span,
+    ) -> Option<StmtKind> {
+        let (fewest, most) = word.arity();
+        let mut call = self.unchecked_call(word.name(), arguments, span, |_| {
+            crate::vocabulary::ArgumentKind::Value
+        });
+        if !self.arity(word.name(), fewest, most, arguments.len(), span) {
+            return None;
+        }
+        let params = self.checking(|cx| word.check(&mut call, cx));
+        let value = (!call.arguments.is_empty()).then(|| call.arguments.swap_remove(0));
+        let is_signed = value.as_ref().is_some_and(|v| v.ty.is_signed());
+        let facts = self.map(map);
+        let (name, first) = (facts.name.clone(), facts.span);
+        match &mut facts.aggregate {
+            None if facts.value == Type::Unknown => {
+                facts.aggregate = Some(super::AggregateTypes {
+                    word,
+                    params,
+                    is_signed,
+                });
+                self.changed = true;
+            }
+            Some(known) if known.word.name() == word.name() => {
+                let known_params = known.params.clone();
+                let mixed = known.is_signed || is_signed;
+                let is_new = known.is_signed != mixed;
+                known.is_signed = mixed;
+                self.changed |= is_new;
+                if known_params != params {
+                    self.report(
+                        Diagnostic::error(
+                            codes::MAP_VALUE,
+                            format!(
+                                "{}() for @{name} must have the same literal arguments \
+                                     everywhere",
+                                word.name()
+                            ),
+                            span,
+                            "other bounds here",
+                        )
+                        .label(first, "than where the map is first used"),
+                    );
+                }
+            }
+            _ => {
+                let old = self.map_value_type(map);
+                let new = word.name();
+                self.report(
+                    Diagnostic::error(
+                        codes::MAP_VALUE,
+                        format!(
+                            "Type mismatch for @{name}: trying to assign value of type '{new}_t' \
+                             when map already has a type '{old}'"
+                        ),
+                        span,
+                        format!("`{new}_t` here"),
+                    )
+                    .label(first, format!("`{old}` here"))
+                    .help("use another map for the other kind of value"),
+                );
+                return None;
+            }
+        }
+        Some(StmtKind::Aggregate {
+            map,
+            key,
+            call: AggregateUse { word, value, span },
+        })
+    }
+
+    fn unroll(&mut self, count: &ast::Expr, body: &ast::Block, span: Span) -> Option<Stmt> {
+        let times = self.expr(count);
+        let message = match times.as_int() {
+            None => "invalid unroll value",
+            Some(n) if n < 1 => "unroll minimum value is 1",
+            Some(n) if n > 100 => "unroll maximum value is 100",
+            Some(n) => {
+                let copies = (0..n)
+                    .map(|_| Stmt {
+                        kind: StmtKind::Block(self.block(body)),
+                        span,
+                    })
+                    .collect();
+                return Some(Stmt {
+                    kind: StmtKind::Block(copies),
+                    span,
+                });
+            }
+        };
+        self.report(
+            Diagnostic::error(codes::TOO_LARGE, message, count.span, "not a count")
+                .help("the count is a literal from 1 to 100"),
+        );
+        None
+    }
+
+    fn for_loop(
+        &mut self,
+        variable: &ast::Name,
+        over: &ast::ForOver,
+        body: &ast::Block,
+        span: Span,
+    ) -> Option<Stmt> {
+        if self.find_variable(&variable.node).is_some() {
+            self.report(Diagnostic::error(
+                codes::SHADOWED_VARIABLE,
+                format!(
+                    "Loop declaration shadows existing variable: ${}",
+                    variable.node
+                ),
+                variable.span,
+                "this name is visible already",
+            ));
+        }
+        let kind = match over {
+            ast::ForOver::Range(from, to) => {
+                let from = self.expr(from);
+                let to = self.expr(to);
+                for bound in [&from, &to] {
+                    if !bound.ty.is_integer() && !bound.ty.is_absorbing() {
+                        self.report(Diagnostic::error(
+                            codes::BAD_OPERAND,
+                            "a range goes from an integer to an integer",
+                            bound.span,
+                            format!("this is `{}`", bound.ty),
+                        ));
+                    }
+                }
+                let is_flexible = |e: &Expr| crate::pass::fold::is_flexible(e);
+                let joined = promote((&from.ty, is_flexible(&from)), (&to.ty, is_flexible(&to)));
+                let ty = joined.map_or(I64, |(ty, _)| ty);
+                let is_signed = from.ty.is_signed() || to.ty.is_signed();
+                let wide = if is_signed { I64 } else { U64 };
+                let (variable, body) = self.loop_body(variable, &ty, body);
+                StmtKind::ForRange {
+                    variable,
+                    from: convert(from, &wide),
+                    to: convert(to, &wide),
+                    is_signed,
+                    body,
+                }
+            }
+            ast::ForOver::Map(map) => {
+                let ast::ExprKind::Map(name) = &map.kind else {
+                    self.report(
+                        Diagnostic::error(
+                            codes::BAD_OPERAND,
+                            "a `for` goes over a map or a range",
+                            map.span,
+                            "neither of them",
+                        )
+                        .help("for ($kv : @map) { … } or for ($i : 0..10) { … }"),
+                    );
+                    return None;
+                };
+                let index = self.map_number(name, map.span);
+                let value = self.map_value_type(index);
+                let facts = self.map(index);
+                if facts.is_scalar {
+                    self.report(Diagnostic::error(
+                        codes::MAP_KEY,
+                        format!(
+                            "@{name} has no explicit keys (scalar map), and cannot be used for \
+                             iteration"
+                        ),
+                        map.span,
+                        "a map without keys",
+                    ));
+                    return None;
+                }
+                facts.is_keyed = true;
+                let key = facts.key.clone().unwrap_or(Type::Unknown);
+                let value = match value {
+                    Type::Aggregate(a) if a.is_castable => {
+                        if a.is_signed {
+                            I64
+                        } else {
+                            U64
+                        }
+                    }
+                    Type::Aggregate(a) => {
+                        self.report(Diagnostic::error(
+                            codes::MAP_VALUE,
+                            format!("Loop expression does not support type: {}_t", a.word),
+                            map.span,
+                            "its values cannot be read one by one",
+                        ));
+                        return None;
+                    }
+                    other => other,
+                };
+                let ty = Type::Tuple(Rc::from([key, value]));
+                let (variable, body) = self.loop_body(variable, &ty, body);
+                StmtKind::ForMap {
+                    variable,
+                    map: index,
+                    body,
+                }
+            }
+        };
+        Some(Stmt { kind, span })
+    }
+
+    fn loop_body(
+        &mut self,
+        variable: &ast::Name,
+        ty: &Type,
+        body: &ast::Block,
+    ) -> (VariableId, Vec<Stmt>) {
+        self.in_scope(|infer| {
+            let id = infer.new_variable(&variable.node, variable.span);
+            let known = infer.variable(id);
+            let is_new = known.ty != *ty;
+            known.ty = ty.clone();
+            known.is_fixed = true;
+            infer.changed |= is_new;
+            infer.loops += 1;
+            let body = infer.block(body);
+            infer.loops -= 1;
+            (id, body)
+        })
+    }
+
+    /// A condition: an integer, a truth value or a pointer.
+    pub(super) fn condition(&mut self, expr: &ast::Expr) -> Expr {
+        let value = self.expr(expr);
+        self.as_condition(value)
+    }
+
+    pub(super) fn as_condition(&mut self, value: Expr) -> Expr {
+        match &value.ty {
+            Type::Int(_) | Type::Bool | Type::Enum(_) | Type::Pointer(..) => value,
+            Type::Error | Type::Unknown => value,
+            other => {
+                let mut diagnostic = Diagnostic::error(
+                    codes::BAD_CONDITION,
+                    format!("Invalid condition: {other}"),
+                    value.span,
+                    format!("`{other}` is neither true nor false"),
+                );
+                if matches!(other, Type::Aggregate(_)) {
+                    diagnostic = diagnostic.help("compare it: `@map > 0`");
+                }
+                self.report(diagnostic);
+                Expr {
+                    ty: Type::Error,
+                    ..value
+                }
+            }
+        }
+    }
+}
+
+/// Whether nothing after a statement is reached.
+fn diverges(statement: &Stmt) -> bool {
+    match &statement.kind {
+        StmtKind::Return(_) | StmtKind::Break | StmtKind::Continue => true,
+        StmtKind::Expr(expr) => match &expr.kind {
+            ExprKind::Call(call) => call.word.is_some_and(|w| w.diverges()),
+            _ => false,
+        },
+        StmtKind::Block(statements) => statements.last().is_some_and(diverges),
+        _ => false,
+    }
+}
+
+fn is_step(expr: &Expr) -> bool {
+    matches!(
+        expr.kind,
+        ExprKind::StepVariable { .. } | ExprKind::StepMap { .. }
+    )
+}

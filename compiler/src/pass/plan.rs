@@ -1,0 +1,394 @@
+//! Numbers for maps, events, programs and sites; how each map is stored; which way each
+//! clause reaches its places.
+//!
+//! Storage follows from how the script uses a map: without keys it is a variable of the data
+//! section or, for an aggregation, one row for each CPU; an aggregation whose value the
+//! script reads back is shared by all CPUs, so that one lookup reads it.
+
+use crate::artifact::ProgramKind;
+use crate::artifact::{
+    Attachment, Globals, Manifest, MapId, MapKind, MapRole, MapSchema, MapValue, ProgramPlan,
+    Settings, Site, SiteId, Storage, Variable,
+};
+use crate::hir::{self, DeclaredKind, ExprKind, MapContent, StmtKind};
+use crate::lower::{MapPlan, Plan};
+use crate::structs::TypeTable;
+use crate::target::{Feature, Target};
+use crate::types::Type;
+use crate::vocabulary::{PidFilter, Route, SiteSource};
+use std::collections::HashSet;
+
+/// `BPF_F_NO_PREALLOC` of `linux/bpf.h`.
+const NO_PREALLOC: u32 = 1;
+
+/// Bytes of the ring buffer unless the script sets them.
+const RING_BYTES: u32 = 1 << 22;
+
+/// One program to make: a clause, one of its routes, and what it got.
+#[derive(Debug)]
+pub struct PlannedProgram {
+    /// Index of the clause.
+    pub clause: usize,
+    /// The route.
+    pub route: Route,
+    /// Number of the route's first site.
+    pub first_site: u32,
+    /// The map of event numbers, if the route needs one.
+    pub table: Option<MapId>,
+    /// Index in [`Manifest::programs`].
+    pub plan: usize,
+}
+
+/// Plans a typed script.
+pub fn run(
+    program: &hir::Program,
+    target: &dyn Target,
+    types: &TypeTable<'_>,
+    reports_reads: bool,
+) -> (Manifest, Plan, Vec<PlannedProgram>) {
+    let config = &program.config;
+    let ring_bytes = match u32::try_from(config.perf_rb_pages) {
+        Ok(0) | Err(_) => RING_BYTES,
+        Ok(pages) => pages
+            .clamp(1, 1 << 16)
+            .next_power_of_two()
+            .saturating_mul(4096),
+    };
+    let mut manifest = Manifest {
+        settings: Settings {
+            print_maps_on_exit: config.print_maps_on_exit,
+            truncation_trailer: config.str_trunc_trailer.clone(),
+            max_cat_bytes: config.max_cat_bytes,
+            ring_bytes,
+            missing_probes: config.missing_probes,
+            log_size: u32::try_from(config.log_size).unwrap_or(u32::MAX),
+        },
+        ..Manifest::default()
+    };
+    let usage = usage(program);
+    let lost_events = global(&mut manifest.globals, "lost_events", 8);
+    let missed_runs = global(&mut manifest.globals, "missed_runs", 8);
+    manifest.globals.lost_events = Some(lost_events);
+    manifest.globals.missed_runs = Some(missed_runs);
+    let mut plan = Plan {
+        maps: Vec::new(),
+        ring: MapId(0),
+        ring_bytes,
+        lost_events,
+        missed_runs,
+        zero: 0,
+        stacks: MapId(u32::MAX),
+        frame_limit: u32::try_from(config.on_stack_limit).unwrap_or(128).min(256),
+        reports_reads,
+    };
+    let mut largest = 8_u32;
+    for (index, map) in program.maps.iter().enumerate() {
+        let (schema, planned) = script_map(
+            index,
+            map,
+            program,
+            &usage,
+            target,
+            (types, &plan),
+            &mut manifest.globals,
+        );
+        if map.key.is_some() {
+            largest = largest.max(planned.value_size);
+        }
+        manifest.maps.push(schema);
+        plan.maps.push(planned);
+    }
+    plan.zero = global(&mut manifest.globals, "zeros", largest.next_multiple_of(8));
+    plan.ring = internal(
+        &mut manifest,
+        "events",
+        Storage::Map {
+            kind: MapKind::RingBuffer,
+            key_size: 0,
+            value_size: 0,
+            max_entries: ring_bytes,
+            flags: 0,
+        },
+        MapRole::Events,
+    );
+    if usage.has_stacks {
+        plan.stacks = internal(
+            &mut manifest,
+            "stacks",
+            Storage::Map {
+                kind: MapKind::StackTrace,
+                key_size: 4,
+                value_size: 127 * 8,
+                max_entries: 16384,
+                flags: 0,
+            },
+            MapRole::Scratch,
+        );
+    }
+    let programs = programs(program, target, &mut manifest);
+    (manifest, plan, programs)
+}
+
+fn programs(
+    program: &hir::Program,
+    target: &dyn Target,
+    manifest: &mut Manifest,
+) -> Vec<PlannedProgram> {
+    let mut planned = Vec::new();
+    let mut symbols = HashSet::new();
+    for (index, clause) in program.clauses.iter().enumerate() {
+        for route in clause.provider.routes(&clause.places, clause.needs, target) {
+            let first_site = u32::try_from(manifest.sites.len()).unwrap_or(u32::MAX);
+            for place in &route.places {
+                let text = clause.places.get(*place).map(|p| p.text.clone());
+                manifest.sites.push(Site {
+                    text: text.unwrap_or_default(),
+                    function: String::new(),
+                });
+            }
+            let attachments: Vec<Attachment> = route
+                .attachments
+                .iter()
+                .map(|(target, place, count)| Attachment {
+                    target: target.clone(),
+                    site: SiteId(first_site.saturating_add(u32::try_from(*place).unwrap_or(0))),
+                    count: *count,
+                    follows_pid: route.pid_filter == PidFilter::Attach,
+                })
+                .collect();
+            let table = match &route.site {
+                SiteSource::Table { table, .. } => {
+                    let entries = u32::try_from(table.len()).unwrap_or(u32::MAX);
+                    let name = format!("table_{}", manifest.maps.len());
+                    let storage = Storage::Map {
+                        kind: MapKind::Array,
+                        key_size: 4,
+                        value_size: 4,
+                        max_entries: entries.max(1),
+                        flags: 0,
+                    };
+                    let role = MapRole::Table {
+                        values: table.clone(),
+                    };
+                    Some(internal(manifest, &name, storage, role))
+                }
+                _ => None,
+            };
+            let symbol = unique_symbol(&route.name, &mut symbols);
+            planned.push(PlannedProgram {
+                clause: index,
+                first_site,
+                table,
+                plan: manifest.programs.len(),
+                route: route.clone(),
+            });
+            manifest.programs.push(ProgramPlan {
+                section: section(&route, &symbol),
+                symbol,
+                kind: route.kind,
+                provider: clause.provider.name().to_owned(),
+                when: clause.provider.when(),
+                attachments,
+                site_patches: Vec::new(),
+                span: clause.span,
+            });
+        }
+    }
+    planned
+}
+
+fn section(route: &Route, symbol: &str) -> String {
+    if route.section.is_empty() || route.kind == ProgramKind::PerfEvent {
+        crate::object::section_name(route.kind, symbol)
+    } else {
+        route.section.clone()
+    }
+}
+
+/// A C identifier that no other program has.
+fn unique_symbol(name: &str, taken: &mut HashSet<String>) -> String {
+    let mut base: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
+    if !base.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        base.insert(0, '_');
+    }
+    base.truncate(100);
+    let mut symbol = base.clone();
+    let mut number = 2;
+    while !taken.insert(symbol.clone()) {
+        symbol = format!("{base}_{number}");
+        number += 1;
+    }
+    symbol
+}
+
+/// How the script uses its maps.
+struct Usage {
+    /// Aggregations whose value is read back, or that are iterated.
+    read: HashSet<u32>,
+    has_stacks: bool,
+}
+
+fn usage(program: &hir::Program) -> Usage {
+    let mut usage = Usage {
+        read: HashSet::new(),
+        has_stacks: false,
+    };
+    for clause in &program.clauses {
+        hir::each_statement(&clause.body, &mut |statement| {
+            if let StmtKind::ForMap { map, .. } = &statement.kind {
+                usage.read.insert(map.0);
+            }
+        });
+        hir::any_in(&clause.body, &mut |expr| {
+            if let ExprKind::ReadAggregate { map, .. } = &expr.kind {
+                usage.read.insert(map.0);
+            }
+            usage.has_stacks |= matches!(expr.ty, Type::Stack(_));
+            false
+        });
+    }
+    usage
+}
+
+fn global(globals: &mut Globals, symbol: &str, size: u32) -> u32 {
+    let offset = globals.size;
+    globals.size = offset.saturating_add(size.next_multiple_of(8));
+    globals.variables.push(Variable {
+        symbol: symbol.to_owned(),
+        offset,
+        size,
+    });
+    offset
+}
+
+fn internal(manifest: &mut Manifest, name: &str, storage: Storage, role: MapRole) -> MapId {
+    let id = MapId(u32::try_from(manifest.maps.len()).unwrap_or(u32::MAX));
+    manifest.maps.push(MapSchema {
+        name: name.to_owned(),
+        symbol: name.to_owned(),
+        storage,
+        role,
+        span: rbt_grammar::Span::default(),
+    });
+    id
+}
+
+/// The symbol of a script's map: `@start` is `AT_start`; long names keep their number.
+fn map_symbol(index: usize, name: &str) -> String {
+    let symbol = format!("AT_{name}");
+    if symbol.len() <= 15 {
+        return symbol;
+    }
+    let number = index.to_string();
+    let kept: String = symbol.chars().take(14 - number.len()).collect();
+    format!("{kept}_{number}")
+}
+
+fn script_map(
+    index: usize,
+    map: &hir::Map,
+    program: &hir::Program,
+    usage: &Usage,
+    target: &dyn Target,
+    (types, plan): (&TypeTable<'_>, &Plan),
+    globals: &mut Globals,
+) -> (MapSchema, MapPlan) {
+    let number = u32::try_from(index).unwrap_or(u32::MAX);
+    let symbol = map_symbol(index, &map.name);
+    let (value, size, is_aggregate) = match &map.value {
+        MapContent::Plain(ty) => {
+            let size = ty.size().max(1);
+            (MapValue::Plain(plan.shape(types, ty)), size, false)
+        }
+        MapContent::Aggregate {
+            word,
+            params,
+            is_signed,
+        } => {
+            let slot_size = word.slot_size(params, *is_signed);
+            let value = MapValue::Aggregate {
+                word: word.name().to_owned(),
+                params: params.clone(),
+                is_signed: *is_signed,
+                slot_size,
+            };
+            (value, slot_size, true)
+        }
+    };
+    let is_per_cpu = is_aggregate && !usage.read.contains(&number);
+    let Some(key) = &map.key else {
+        let value_size = size.next_multiple_of(8).saturating_add(8);
+        let role = MapRole::Script { key: None, value };
+        let (storage, global) = if is_per_cpu {
+            let storage = Storage::Map {
+                kind: MapKind::PerCpuArray,
+                key_size: 4,
+                value_size,
+                max_entries: 1,
+                flags: 0,
+            };
+            (storage, 0)
+        } else {
+            let variable = u32::try_from(globals.variables.len()).unwrap_or(u32::MAX);
+            let at = global(globals, &symbol, value_size);
+            (Storage::Global { variable }, at)
+        };
+        let schema = MapSchema {
+            name: map.name.clone(),
+            symbol,
+            storage: storage.clone(),
+            role,
+            span: map.span,
+        };
+        let plan = MapPlan {
+            storage,
+            global,
+            value_size,
+        };
+        return (schema, plan);
+    };
+    let declared = map.declared;
+    let is_lru = declared
+        .is_some_and(|d| matches!(d.kind, DeclaredKind::LruHash | DeclaredKind::PerCpuLruHash));
+    let kind = match (is_lru, is_per_cpu) {
+        (false, false) => MapKind::Hash,
+        (false, true) => MapKind::PerCpuHash,
+        (true, false) => MapKind::LruHash,
+        (true, true) => MapKind::LruPerCpuHash,
+    };
+    let default = u32::try_from(program.config.max_map_keys).unwrap_or(u32::MAX);
+    let entries = declared.map_or(default, |d| d.entries).max(1);
+    // Without preallocation a map costs nothing until it is used; older kernels cannot
+    // allocate safely wherever a program may run.
+    let flags = if !is_lru && target.has(Feature::SafeHashAllocation) {
+        NO_PREALLOC
+    } else {
+        0
+    };
+    let storage = Storage::Map {
+        kind,
+        key_size: key.size().max(1),
+        value_size: size,
+        max_entries: entries,
+        flags,
+    };
+    let schema = MapSchema {
+        name: map.name.clone(),
+        symbol,
+        storage: storage.clone(),
+        role: MapRole::Script {
+            key: Some(plan.shape(types, key)),
+            value,
+        },
+        span: map.span,
+    };
+    let plan = MapPlan {
+        storage,
+        global: 0,
+        value_size: size,
+    };
+    (schema, plan)
+}

@@ -1,0 +1,240 @@
+//! Attach points to places: wildcards expanded, contexts known.
+
+use crate::artifact::MissingProbes;
+use crate::config::Config;
+use crate::nearest;
+use crate::structs::TypeTable;
+use crate::target::Target;
+use crate::vocabulary::{Needs, Place, ProbeContext, ProbeSpec, Provider, Vocabulary};
+use rbt_grammar::ast;
+use rbt_grammar::{Diagnostic, Diagnostics, Severity, SourceMap, Span, codes};
+
+/// A clause for some of its places: those with the same provider and the same arguments.
+pub struct Probed<'a> {
+    /// The clause.
+    pub clause: &'a ast::Clause,
+    /// The provider of all places.
+    pub provider: &'static dyn Provider,
+    /// Where it attaches.
+    pub places: Vec<Place>,
+    /// What holds at each of them.
+    pub context: ProbeContext,
+}
+
+/// Resolves the attach points of all clauses.
+pub fn run<'a>(
+    program: &'a ast::Program,
+    vocabulary: &Vocabulary,
+    types: &TypeTable<'_>,
+    target: &dyn Target,
+    config: &Config,
+    sources: &SourceMap,
+) -> (Vec<Probed<'a>>, Diagnostics) {
+    let mut probed = Vec::new();
+    let mut diagnostics = Vec::new();
+    let has_macros = program
+        .items
+        .iter()
+        .any(|item| matches!(item, ast::Item::Macro(_)));
+    for item in &program.items {
+        let ast::Item::Clause(clause) = item else {
+            continue;
+        };
+        // A clause whose text has no `args` needs none. What is not read costs nothing: a
+        // wildcard stands for hundreds of formats.
+        let text = sources.slice(clause.span);
+        let needs = Needs {
+            arguments: has_macros || text.contains("args"),
+            ..Needs::default()
+        };
+        let found = places(clause, vocabulary, target, config, &mut diagnostics);
+        if found.is_empty() {
+            continue;
+        }
+        group(
+            clause,
+            found,
+            needs,
+            (types, target),
+            &mut probed,
+            &mut diagnostics,
+        );
+    }
+    let sites: usize = probed.iter().map(|p| p.places.len()).sum();
+    if sites as u64 > config.max_probes {
+        let span = probed
+            .iter()
+            .max_by_key(|p| p.places.len())
+            .map_or(Span::default(), |p| p.clause.span);
+        diagnostics.push(
+            Diagnostic::error(
+                codes::TOO_MANY_PROBES,
+                format!(
+                    "Your program is trying to attach to {sites} probes, which exceeds the \
+                     current limit of {}",
+                    config.max_probes
+                ),
+                span,
+                "most of them here",
+            )
+            .help(format!(
+                "config = {{ max_probes = {sites} }} raises the limit; attaching takes longer"
+            )),
+        );
+    }
+    (probed, diagnostics)
+}
+
+type Found = (&'static dyn Provider, Place);
+
+fn places(
+    clause: &ast::Clause,
+    vocabulary: &Vocabulary,
+    target: &dyn Target,
+    config: &Config,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut has_error = false;
+    for point in &clause.attach_points {
+        let Some((first, parts)) = point.parts.split_first() else {
+            continue;
+        };
+        let name = &first.node.text;
+        let Some(provider) = vocabulary.provider(name) else {
+            has_error = true;
+            diagnostics.push(unknown_provider(name, first.span, vocabulary));
+            continue;
+        };
+        let spec = ProbeSpec {
+            parts,
+            span: point.span,
+        };
+        match provider.expand(&spec, target) {
+            Err(diagnostic) => {
+                has_error = true;
+                diagnostics.push(diagnostic);
+            }
+            Ok(places) if places.is_empty() => {
+                let is_wild = parts.iter().any(|p| p.node.text.contains('*'));
+                let text: Vec<&str> = parts.iter().map(|p| p.node.text.as_str()).collect();
+                let message = if is_wild {
+                    String::from("Probe has no valid attach points.")
+                } else {
+                    format!("No matches for {} {}.", provider.name(), text.join(":"))
+                };
+                let severity = match config.missing_probes {
+                    MissingProbes::Error => Severity::Error,
+                    MissingProbes::Warn => Severity::Warning,
+                    MissingProbes::Ignore => continue,
+                };
+                has_error |= severity == Severity::Error;
+                diagnostics.push(missing(severity, message, provider, &spec, target));
+            }
+            Ok(places) => found.extend(places.into_iter().map(|place| (provider, place))),
+        }
+    }
+    if has_error {
+        // The clause cannot be what was meant; its places would only add complaints.
+        found.clear();
+    }
+    found
+}
+
+fn unknown_provider(name: &str, span: Span, vocabulary: &Vocabulary) -> Diagnostic {
+    let names = vocabulary.providers.iter().map(|p| p.name());
+    let lower = name.to_ascii_lowercase();
+    let diagnostic = Diagnostic::error(
+        codes::UNKNOWN_PROVIDER,
+        format!("Invalid probe type: {name}"),
+        span,
+        "no such probe type",
+    );
+    match nearest::nearest(&lower, names.clone()) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => {
+            let names: Vec<&str> = names.collect();
+            diagnostic.help(format!("probe types: {}", names.join(", ")))
+        }
+    }
+}
+
+fn missing(
+    severity: Severity,
+    message: String,
+    provider: &dyn Provider,
+    spec: &ProbeSpec<'_>,
+    target: &dyn Target,
+) -> Diagnostic {
+    let suffix = if severity == Severity::Warning {
+        " Skipping."
+    } else {
+        ""
+    };
+    let mut diagnostic =
+        Diagnostic::new(severity, codes::NO_SUCH_PROBE, format!("{message}{suffix}"))
+            .label(spec.span, "nothing here matches");
+    if let Some(near) = provider.nearest(spec, target) {
+        diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+    } else if severity == Severity::Error {
+        diagnostic = diagnostic.help(
+            "If this is expected, set the 'missing_probes' config variable to 'warn': config = { \
+             missing_probes = warn }",
+        );
+    }
+    diagnostic
+}
+
+/// Splits a clause's places into groups that can be compiled as one.
+fn group<'a>(
+    clause: &'a ast::Clause,
+    found: Vec<Found>,
+    needs: Needs,
+    (types, target): (&TypeTable<'_>, &dyn Target),
+    probed: &mut Vec<Probed<'a>>,
+    diagnostics: &mut Diagnostics,
+) {
+    let first = probed.len();
+    for (provider, place) in found {
+        let is_like = |p: &Probed<'_>| p.provider.name() == provider.name();
+        if !needs.arguments
+            && let Some(last) = probed.get_mut(first..).and_then(|all| {
+                // Places without arguments differ in nothing a clause can see.
+                all.iter_mut().find(|p| is_like(p))
+            })
+        {
+            last.places.push(place);
+            continue;
+        }
+        match provider.context(&place, needs, types, target) {
+            Err(diagnostic) => {
+                diagnostics.push(
+                    Diagnostic {
+                        labels: Vec::new(),
+                        ..diagnostic
+                    }
+                    .label(clause.span, "for this clause"),
+                );
+                return;
+            }
+            Ok(context) => {
+                let same = probed.get_mut(first..).and_then(|all| {
+                    all.iter_mut().find(|p| {
+                        is_like(p)
+                            && p.context.arguments == context.arguments
+                            && p.context.space == context.space
+                    })
+                });
+                match same {
+                    Some(same) => same.places.push(place),
+                    None => probed.push(Probed {
+                        clause,
+                        provider,
+                        places: vec![place],
+                        context,
+                    }),
+                }
+            }
+        }
+    }
+}
