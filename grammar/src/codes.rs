@@ -140,6 +140,8 @@ codes! {
     NOT_OFFERED = 103, "a value that the probe does not offer",
         "Some values exist only at some probes: `args` has no meaning in an interval. A clause \
          with several attach points may only use what all of them offer.";
+    CONFIG = 110, "a setting that cannot be",
+        "`rbt --help` lists the settings and what they take.";
     UNKNOWN_NAME = 200, "a name that means nothing",
         "A bare word in an expression is a builtin, an enumerator, a macro or a #define.";
     TYPE_MISMATCH = 201, "a value of another type than before",
@@ -190,8 +192,6 @@ codes! {
         "The message names the limit and the expression that is beyond it.";
     TOO_MANY_PROBES = 502, "more probes or programs than the settings allow",
         "The settings max_probes and max_bpf_progs can be raised in config = { … }.";
-    CONFIG = 110, "a setting that cannot be",
-        "`rbt --help` lists the settings and what they take.";
 }
 
 /// The row of `code`, if there is such a code.
