@@ -3,16 +3,19 @@
 //! Takes a source and what the caller knows (provider names, positional parameters); gives the
 //! script piece by piece: a directive, or the tokens of one item. All context sensitivity of the
 //! language is here: which part of a script this is (this file), attach points (`header`),
-//! statements and expressions with the rules for a lone `>` (`body`), pure lookahead
-//! (`lookahead`), C definitions (`c`).
+//! statements and expressions (`body`, with `operand` and `brackets`), their ends with the rules
+//! for a lone `>` (`ends`), pure lookahead (`lookahead`), C definitions (`c`).
 //!
 //! What it hands over is always balanced: a bracket that was not closed has been reported and
 //! closed where it should have been. It builds no tree.
 
 mod body;
+mod brackets;
 mod c;
+mod ends;
 mod header;
 mod lookahead;
+mod operand;
 
 use crate::ParseOptions;
 use crate::codes::{self, Code};

@@ -6,11 +6,8 @@
 //! and whether a lone `>` closes an angle action (rules A1 to A6).
 
 use super::lookahead::{is_c_word, is_qualifier};
-use super::{Kind, Lexer, MAX_NESTING};
+use super::{Kind, Lexer};
 use crate::ast::BinaryOp;
-use crate::codes;
-use crate::diagnostic::Diagnostic;
-use crate::literal;
 use crate::token::{Raw, Token};
 
 /// What is read, and so what ends it.
@@ -70,14 +67,14 @@ pub(super) enum IfKind {
 
 /// A keyword that waits for its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Head {
+pub(super) enum Head {
     If(IfKind),
     Loop,
 }
 
 /// What a frame's bracket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bracket {
+pub(super) enum Bracket {
     /// None: the frame is what [`Base`] says.
     Base(Base),
     Paren,
@@ -88,7 +85,7 @@ enum Bracket {
 
 /// What a `{` opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Brace {
+pub(super) enum Brace {
     Block,
     Value,
     Body(Head),
@@ -98,15 +95,15 @@ enum Brace {
 /// An open bracket and what is known of the level inside it.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
-    bracket: Bracket,
-    open: usize,
+    pub(super) bracket: Bracket,
+    pub(super) open: usize,
     /// How many `?` wait for their `:`.
-    questions: usize,
-    heads: Vec<Head>,
+    pub(super) questions: usize,
+    pub(super) heads: Vec<Head>,
 }
 
 impl Frame {
-    fn new(bracket: Bracket, open: usize) -> Self {
+    pub(super) fn new(bracket: Bracket, open: usize) -> Self {
         Frame {
             bracket,
             open,
@@ -116,7 +113,7 @@ impl Frame {
     }
 
     /// Whether statements stand in it.
-    fn has_statements(&self) -> bool {
+    pub(super) fn has_statements(&self) -> bool {
         match self.bracket {
             Bracket::Base(base) => matches!(
                 base,
@@ -129,14 +126,14 @@ impl Frame {
         }
     }
 
-    fn is_inner(&self) -> bool {
+    pub(super) fn is_inner(&self) -> bool {
         matches!(
             self.bracket,
             Bracket::Paren | Bracket::CastParen | Bracket::Square
         )
     }
 
-    fn closer(&self) -> &'static str {
+    pub(super) fn closer(&self) -> &'static str {
         match self.bracket {
             Bracket::Base(Base::Action) | Bracket::Brace(_) => "}",
             Bracket::Base(Base::AngleAction) => ">",
@@ -269,12 +266,12 @@ impl<'s> Lexer<'s> {
         Flow::Continue
     }
 
-    fn slice(&self, start: usize, end: usize) -> &'s str {
+    pub(super) fn slice(&self, start: usize, end: usize) -> &'s str {
         self.text.get(start..end).unwrap_or("")
     }
 
     /// Emits the token at hand, after which an operand is due; gives back `flow`.
-    fn operator<T>(&mut self, token: Token<'s>, end: usize, flow: T) -> T {
+    pub(super) fn operator<T>(&mut self, token: Token<'s>, end: usize, flow: T) -> T {
         self.emit(token, self.at, end);
         self.at = end;
         self.position = Position::Operand;
@@ -282,7 +279,7 @@ impl<'s> Lexer<'s> {
     }
 
     /// Emits the token at hand, which is an operand.
-    fn operand(&mut self, token: Token<'s>, end: usize) {
+    pub(super) fn operand(&mut self, token: Token<'s>, end: usize) {
         self.emit(token, self.at, end);
         self.at = end;
         self.position = Position::Operator;
@@ -408,592 +405,6 @@ impl<'s> Lexer<'s> {
             [one] => self.operand(Token::Ident(one), end),
             all => self.operand(Token::TypeWords(all.join(" ")), end),
         }
-    }
-
-    // Literals.
-
-    fn positional(&mut self, at: usize, end: usize) {
-        let digits = self.slice(at + 1, end);
-        match digits.parse::<u32>() {
-            Ok(number) if !digits.starts_with('0') => self.operand(Token::Positional(number), end),
-            _ => {
-                let span = self.span(at, end);
-                self.error(
-                    codes::BAD_PARAMETER,
-                    format!("there is no positional parameter `${digits}`"),
-                    span,
-                    "positional parameters begin with `$1`",
-                    "`$1` is the first word behind the script; `$#` is how many there are",
-                );
-                self.operand(Token::ErrorExpression, end);
-            }
-        }
-    }
-
-    fn number(&mut self, at: usize, end: usize) {
-        let text = self.slice(at, end);
-        if matches!(self.tokens.last(), Some((_, Token::Dot, _)))
-            && let Ok(element) = text.parse::<u32>()
-        {
-            return self.operand(Token::Element(element), end);
-        }
-        match literal::parse_integer(text) {
-            Ok(value) => self.operand(Token::Int(value), end),
-            Err(error) => {
-                self.literal_error(at, error);
-                self.operand(Token::ErrorExpression, end);
-            }
-        }
-    }
-
-    /// Whether the `.` at `at` stands inside a number.
-    fn is_fraction(&self, at: usize) -> bool {
-        let is_number = matches!(self.tokens.last(), Some((_, Token::Int(_), end)) if *end == at);
-        let next = self.text.as_bytes().get(at + 1);
-        is_number && next.is_some_and(u8::is_ascii_digit)
-    }
-
-    fn fraction(&mut self, at: usize) {
-        let end = self.raw_at(at + 1).map_or(at + 1, |(_, end)| end);
-        let start = self.tokens.last().map_or(at, |t| t.0);
-        let span = self.span(start, end);
-        self.error(
-            codes::BAD_NUMBER,
-            "there are no floating-point numbers",
-            span,
-            "only integers can be computed with",
-            "count in a smaller unit: `1500ms`, or thousandths",
-        );
-        self.at = end;
-    }
-
-    fn string(&mut self, at: usize) {
-        let literal = literal::read_string(self.rest());
-        for error in literal.errors {
-            self.literal_error(at, error);
-        }
-        self.operand(Token::Str(literal.bytes), at + literal.length);
-    }
-
-    /// Reports a run of characters that begin no token, and skips it.
-    fn bad_character(&mut self) {
-        let start = self.at;
-        let rest = self.rest();
-        let first = rest.chars().next().unwrap_or(' ');
-        let (message, help, length) = match first {
-            '\'' => {
-                let inside = rest.get(1..).unwrap_or("");
-                let line = inside.find('\n').unwrap_or(inside.len());
-                let close = inside.get(..line).and_then(|l| l.find('\''));
-                let length = close.map_or(1, |c| c + 2);
-                let message = String::from("unexpected character `'`");
-                let help = "strings have double quotes; the first byte of one is `\"a\"[0]`";
-                (message, help, length)
-            }
-            '$' => (
-                String::from("expected a name or a number after `$`"),
-                "a scratch variable is `$name`, a positional parameter `$1`, their number `$#`",
-                1,
-            ),
-            _ => {
-                let length = self.bad_run(rest);
-                let run = rest.get(..length).unwrap_or("");
-                let shown: String = run.chars().take(16).flat_map(char::escape_debug).collect();
-                let message = format!("unexpected character '{shown}'");
-                let help = "remove it; outside strings and comments only ASCII has a meaning";
-                (message, help, length)
-            }
-        };
-        self.at += length;
-        let span = self.span(start, self.at);
-        let code = match first {
-            '$' => codes::BAD_PARAMETER,
-            _ => codes::UNEXPECTED_CHARACTER,
-        };
-        let here = match first {
-            '$' => "a `$` alone means nothing",
-            _ => "not part of the language",
-        };
-        self.error(code, message, span, here, help);
-        if self.position != Position::Operator {
-            self.emit(Token::ErrorExpression, start, self.at);
-            self.position = Position::Operator;
-        }
-    }
-
-    /// How many bytes at the start of `rest` are like its first character.
-    fn bad_run(&self, rest: &str) -> usize {
-        let mut length = 0;
-        for c in rest.chars() {
-            let is_plain = c.is_ascii() && !c.is_ascii_control() && !"\\`#".contains(c);
-            if is_plain || c.is_ascii_whitespace() {
-                break;
-            }
-            length += c.len_utf8();
-        }
-        length.max(rest.chars().next().map_or(1, char::len_utf8))
-    }
-
-    // Brackets.
-
-    fn open_paren(&mut self, at: usize) {
-        let after_type_word = matches!(
-            self.tokens.last(),
-            Some((
-                _,
-                Token::Sizeof | Token::Offsetof | Token::Typeof | Token::Typeinfo,
-                _
-            ))
-        );
-        if after_type_word {
-            let token = if self.is_type_argument(at) {
-                Token::TypeOpen
-            } else {
-                Token::OpenParen
-            };
-            self.open(token, Bracket::Paren, at);
-        } else if self.position != Position::Operator && self.is_cast(at) {
-            self.open(Token::CastOpen, Bracket::CastParen, at);
-        } else {
-            self.open(Token::OpenParen, Bracket::Paren, at);
-        }
-    }
-
-    fn open_brace(&mut self, at: usize, resume: Resume) -> Flow {
-        if self.position == Position::Operator && self.is_head_waiting() {
-            // `if (a { … }`: the body begins, so the parenthesis should have ended.
-            while self.frames.last().is_some_and(Frame::is_inner) {
-                self.close_inner(at);
-            }
-        }
-        let Some(frame) = self.frames.last_mut() else {
-            return Flow::Done;
-        };
-        let is_base = |base| frame.bracket == Bracket::Base(base);
-        if is_base(Base::Predicate) && self.position == Position::Operator {
-            return self.unclosed_predicate_before_brace(at);
-        }
-        let brace = match (resume, self.position) {
-            (Resume::ElseBody(kind), _) => Brace::Body(Head::If(kind)),
-            _ if matches!(frame.bracket, Bracket::Base(Base::Definition(_))) => Brace::Definition,
-            (_, Position::Statement) => Brace::Block,
-            _ => match frame.heads.pop() {
-                Some(head) => Brace::Body(head),
-                None if self.position == Position::Operand => Brace::Value,
-                None => Brace::Block,
-            },
-        };
-        let token = match brace {
-            Brace::Value => Token::ValueOpen,
-            _ => Token::OpenBrace,
-        };
-        if self.open(token, Bracket::Brace(brace), at) {
-            self.position = Position::Statement;
-        }
-        Flow::Continue
-    }
-
-    /// Whether a keyword waits for its body outside the parentheses that are open.
-    fn is_head_waiting(&self) -> bool {
-        let mut outwards = self.frames.iter().rev();
-        let is_idle = |f: &&Frame| f.is_inner() && f.heads.is_empty();
-        let first = outwards.find(|f| !is_idle(f));
-        first.is_some_and(|f| !f.is_inner() && !f.heads.is_empty())
-    }
-
-    /// Opens a bracket, unless too many are open already: then what it holds is left out.
-    fn open(&mut self, token: Token<'s>, bracket: Bracket, at: usize) -> bool {
-        if self.frames.len() < MAX_NESTING {
-            self.operator(token, at + 1, ());
-            self.frames.push(Frame::new(bracket, at));
-            return true;
-        }
-        if !self.is_depth_reported {
-            self.is_depth_reported = true;
-            let span = self.span(at, at + 1);
-            let diagnostic = Diagnostic::error(
-                codes::TOO_DEEP,
-                "brackets are nested too deeply",
-                span,
-                "one level too many",
-            )
-            .note(format!(
-                "at most {MAX_NESTING} brackets may be open at once"
-            ))
-            .help("store a part of it first: `$part = …;`");
-            self.diagnostics.push(diagnostic);
-        }
-        self.skip_bracket();
-        self.emit(Token::ErrorExpression, at, self.at);
-        self.position = Position::Operator;
-        false
-    }
-
-    /// Skips a bracket and what it holds.
-    fn skip_bracket(&mut self) {
-        let mut depth = 0usize;
-        while let Some((at, raw)) = self.peek() {
-            match raw {
-                Ok(Raw::OpenParen | Raw::OpenBracket | Raw::OpenBrace) => depth += 1,
-                Ok(Raw::CloseParen | Raw::CloseBracket | Raw::CloseBrace) => {
-                    depth = depth.saturating_sub(1);
-                    if depth == 0 {
-                        self.at = at + 1;
-                        return;
-                    }
-                }
-                _ => {}
-            }
-            self.at = self.skip_raw(at);
-        }
-    }
-
-    /// A `)`, `]` or `}`: closes its partner, and first whatever was left open inside.
-    fn close(&mut self, raw: Raw, at: usize, end: usize) -> Flow {
-        let is_partner = |frame: &Frame| match raw {
-            Raw::CloseParen => matches!(frame.bracket, Bracket::Paren | Bracket::CastParen),
-            Raw::CloseBracket => frame.bracket == Bracket::Square,
-            _ => matches!(
-                frame.bracket,
-                Bracket::Brace(_) | Bracket::Base(Base::Action | Base::AngleAction)
-            ),
-        };
-        let inner = self
-            .frames
-            .iter()
-            .rev()
-            .take_while(|f| f.is_inner() && !is_partner(f))
-            .count();
-        let partner = self.frames.len().checked_sub(inner + 1);
-        let partner = partner
-            .and_then(|i| self.frames.get(i))
-            .filter(|f| is_partner(f));
-        let Some(bracket) = partner.map(|f| f.bracket) else {
-            return self.stray(at, end);
-        };
-        for _ in 0..inner {
-            self.close_inner(at);
-        }
-        if bracket == Bracket::Base(Base::AngleAction) {
-            self.unclosed_angle(at, end);
-        }
-        self.frames.pop();
-        self.operator(self.closing_token(bracket), end, ());
-        self.after_closing(bracket)
-    }
-
-    fn closing_token(&self, bracket: Bracket) -> Token<'s> {
-        match bracket {
-            Bracket::Paren | Bracket::CastParen => Token::CloseParen,
-            Bracket::Square => Token::CloseBracket,
-            Bracket::Brace(Brace::Value) => Token::ValueClose,
-            Bracket::Brace(_) => Token::CloseBrace,
-            Bracket::Base(Base::Predicate) => Token::PredicateClose,
-            Bracket::Base(_) => Token::ActionClose,
-        }
-    }
-
-    fn after_closing(&mut self, bracket: Bracket) -> Flow {
-        self.position = match bracket {
-            Bracket::CastParen => Position::Operand,
-            Bracket::Paren | Bracket::Square | Bracket::Brace(Brace::Value) => Position::Operator,
-            Bracket::Brace(Brace::Body(Head::If(kind))) => {
-                self.resume = Resume::Else(kind);
-                match kind {
-                    IfKind::Statement => Position::Statement,
-                    IfKind::Value => Position::Operator,
-                }
-            }
-            Bracket::Brace(Brace::Body(Head::Loop) | Brace::Block) => Position::Statement,
-            Bracket::Brace(Brace::Definition) | Bracket::Base(_) => return Flow::Done,
-        };
-        Flow::Continue
-    }
-
-    /// Reports the innermost `(` or `[` as never closed, and closes it before byte `at`.
-    fn close_inner(&mut self, at: usize) {
-        let Some(frame) = self.frames.pop() else {
-            return;
-        };
-        let (open, closer) = (frame.open, frame.closer());
-        let opener = self.slice(open, open + 1);
-        let place = self.span(self.last_end, self.last_end);
-        let found = self.text.get(at..).and_then(|t| t.chars().next());
-        let here = match found {
-            Some(found) => format!("expected `{closer}` before `{found}`"),
-            None => format!("expected `{closer}` here"),
-        };
-        let diagnostic = Diagnostic::error(
-            codes::UNCLOSED_DELIMITER,
-            format!("this `{opener}` is never closed"),
-            self.span(open, open + 1),
-            "opened here",
-        )
-        .label(place, here)
-        .help(format!("add the missing `{closer}`"));
-        self.diagnostics.push(diagnostic);
-        let token = self.closing_token(frame.bracket);
-        self.emit(token, self.last_end, self.last_end);
-    }
-
-    fn stray(&mut self, at: usize, end: usize) -> Flow {
-        let found = self.slice(at, end);
-        let mut diagnostic = Diagnostic::error(
-            codes::STRAY_DELIMITER,
-            format!("unexpected `{found}`"),
-            self.span(at, end),
-            "nothing is open for it to close",
-        );
-        if let Some(frame) = self.frames.last()
-            && !frame.closer().is_empty()
-        {
-            let open = self.span(frame.open, frame.open + 1);
-            let closer = frame.closer();
-            diagnostic = diagnostic.label(open, format!("this is open, and waits for `{closer}`"));
-        }
-        self.diagnostics
-            .push(diagnostic.help(format!("remove the `{found}`")));
-        self.at = end;
-        // The end of a predicate or of a definition's head: nothing sensible can follow.
-        match self.frames.last().map(|f| f.bracket) {
-            Some(Bracket::Base(Base::Predicate | Base::Definition(_))) if found == "}" => {
-                Flow::Abandon
-            }
-            _ => Flow::Continue,
-        }
-    }
-
-    // The ends of statements and actions.
-
-    fn semicolon(&mut self, at: usize, end: usize) -> Flow {
-        while self.frames.last().is_some_and(Frame::is_inner) {
-            self.close_inner(at);
-        }
-        if let Some(frame) = self.frames.last_mut() {
-            frame.questions = 0;
-            frame.heads.clear();
-            if frame.bracket == Bracket::Base(Base::Predicate) {
-                self.unclosed_predicate(at, end);
-                return Flow::Abandon;
-            }
-        }
-        self.operator(Token::Semicolon, end, ());
-        self.position = Position::Statement;
-        if self.is_definition_ended() {
-            Flow::Done
-        } else {
-            Flow::Continue
-        }
-    }
-
-    /// Whether a definition without a body stands complete, its `;` included.
-    fn is_definition_ended(&self) -> bool {
-        let is_base = matches!(
-            self.frames.last().map(|f| f.bracket),
-            Some(Bracket::Base(Base::Definition(_)))
-        );
-        is_base && matches!(self.tokens.last(), Some((_, Token::Semicolon, _)))
-    }
-
-    /// Whether the operand at `at` begins a statement, on a new line, though the one before has
-    /// no `;`.
-    fn is_semicolon_missing(&self, raw: Raw, at: usize) -> bool {
-        let starts_operand = match raw {
-            Raw::Ident => self.ident_at(at) != Some("else"),
-            Raw::Variable | Raw::Map | Raw::Number | Raw::Quote => true,
-            Raw::Positional | Raw::PositionalCount => true,
-            _ => false,
-        };
-        let is_due = |frame: &Frame| frame.has_statements() && frame.heads.is_empty();
-        starts_operand
-            && self.position == Position::Operator
-            && self.frames.last().is_some_and(is_due)
-            && self.is_new_line_between(self.last_end, at)
-    }
-
-    fn insert_semicolon(&mut self) {
-        let end = self.last_end;
-        let span = self.span(end, end);
-        self.error(
-            codes::MISSING_SEMICOLON,
-            "expected `;` at the end of this statement",
-            span,
-            "`;` is missing here",
-            "add `;`: only the last statement of a block can do without",
-        );
-        self.emit(Token::Semicolon, end, end);
-        self.position = Position::Statement;
-        if let Some(frame) = self.frames.last_mut() {
-            frame.questions = 0;
-        }
-    }
-
-    /// Rules A1 to A6: whether the lone `>` that ends at `end` closes the action.
-    fn closes_angle(&self, raw: Raw, end: usize) -> bool {
-        let Some(frame) = self.frames.last() else {
-            return false;
-        };
-        // A1: inside a bracket it compares.
-        if frame.bracket != Bracket::Base(Base::AngleAction) {
-            return false;
-        }
-        if raw == Raw::ShiftRight {
-            // `<< … >>`: the opening has been reported, the closing is meant alike.
-            let opened_twice = self.slice(frame.open, frame.open + 2) == "<<";
-            return opened_twice && self.position == Position::Statement;
-        }
-        // A2: where a statement would begin.
-        if self.position == Position::Statement {
-            return true;
-        }
-        // A3: a ternary still waits for its `:`.
-        if frame.questions > 0 {
-            return false;
-        }
-        // A4, A5: nothing but another item may follow.
-        let next = self.trivia_end(end);
-        next >= self.text.len() || self.starts_item(next)
-    }
-
-    /// Whether the `/` that ends at `end` closes the predicate.
-    fn closes_predicate(&self, end: usize) -> bool {
-        let is_level = self.frames.len() == 1
-            && self.frames.last().map(|f| f.bracket) == Some(Bracket::Base(Base::Predicate));
-        let next = self.trivia_end(end);
-        is_level && matches!(self.text.as_bytes().get(next), Some(b'{' | b'<'))
-    }
-
-    fn unclosed_predicate(&mut self, at: usize, end: usize) {
-        let open = self.frames.first().map_or(at, |f| f.open);
-        let diagnostic = Diagnostic::error(
-            codes::UNCLOSED_PREDICATE,
-            "this predicate is never closed",
-            self.span(open, open + 1),
-            "opened here",
-        )
-        .label(
-            self.span(at, end),
-            "expected `/` and the action before this",
-        )
-        .help("a predicate is `/condition/`, directly before the `{` or `<` of the action");
-        self.diagnostics.push(diagnostic);
-    }
-
-    /// `/condition { … }`: the closing slash was forgotten.
-    fn unclosed_predicate_before_brace(&mut self, at: usize) -> Flow {
-        self.unclosed_predicate(at, at + 1);
-        let end = self.last_end;
-        self.emit(Token::PredicateClose, end, end);
-        Flow::Done
-    }
-
-    /// Reports an angle action that the text at `at` ends though it is open.
-    fn unclosed_angle(&mut self, at: usize, end: usize) {
-        let open = self.frames.first().map_or(at, |f| f.open);
-        let start = self
-            .source
-            .position(u32::try_from(open).unwrap_or(u32::MAX));
-        let found = self.slice(at, end);
-        let here = if found.is_empty() && self.at >= self.text.len() {
-            String::from("expected `>` before the end of the script")
-        } else if found.is_empty() {
-            String::from("expected `>` before the next item")
-        } else {
-            format!(
-                "expected `>`, found `{}`",
-                found.lines().next().unwrap_or("")
-            )
-        };
-        let diagnostic = Diagnostic::error(
-            codes::UNCLOSED_ANGLE_ACTION,
-            format!(
-                "expected `>` to close the action opened at {}:{}",
-                start.line, start.column
-            ),
-            self.span(at, end),
-            here,
-        )
-        .label(self.span(open, open + 1), "the action opens here")
-        .help("an action opened with `<` is closed with `>`, one opened with `{` with `}`");
-        self.diagnostics.push(diagnostic);
-    }
-
-    fn end_of_text(&mut self) -> Flow {
-        match self.frames.first().map(|f| f.bracket) {
-            Some(Bracket::Base(Base::Expression | Base::CExpression)) => {
-                while self.frames.len() > 1 {
-                    self.close_inner(self.text.len());
-                }
-                return Flow::Done;
-            }
-            Some(Bracket::Base(Base::Definition(_))) if self.frames.len() == 1 => {
-                return Flow::Done;
-            }
-            _ => {}
-        }
-        if !self.is_resynchronising {
-            return Flow::Restart;
-        }
-        self.cut_short()
-    }
-
-    /// Ends what is open before the token at hand: it starts another item, or the text ends.
-    fn cut_short(&mut self) -> Flow {
-        let at = self.at;
-        let Some(frame) = self.frames.last().cloned() else {
-            return Flow::Done;
-        };
-        match frame.bracket {
-            Bracket::Base(Base::Predicate) => {
-                self.unclosed_predicate(self.last_end, self.last_end);
-                return Flow::Abandon;
-            }
-            Bracket::Base(Base::AngleAction) => self.unclosed_angle(self.last_end, self.last_end),
-            Bracket::Base(Base::Definition(_)) => {}
-            _ => self.unclosed(&frame, at),
-        }
-        if self.position == Position::Operand {
-            // What is missing here is the closing bracket's partner; that has been said.
-            self.emit(Token::ErrorExpression, self.last_end, self.last_end);
-        }
-        while let Some(frame) = self.frames.pop() {
-            if matches!(frame.bracket, Bracket::Base(Base::Definition(_))) {
-                break;
-            }
-            if frame.bracket == Bracket::Base(Base::Predicate) {
-                return Flow::Abandon;
-            }
-            let token = self.closing_token(frame.bracket);
-            self.emit(token, self.last_end, self.last_end);
-        }
-        Flow::Done
-    }
-
-    fn unclosed(&mut self, frame: &Frame, at: usize) {
-        let opener = self.slice(frame.open, frame.open + 1);
-        let closer = frame.closer();
-        let is_end = at >= self.text.len();
-        let here = if is_end {
-            format!("expected `{closer}` before the end of the script")
-        } else {
-            format!("expected `{closer}` before the next item")
-        };
-        let ends_with_angle = matches!(self.tokens.last(), Some((_, Token::Greater, _)));
-        let is_action = frame.bracket == Bracket::Base(Base::Action);
-        let help = if is_action && ends_with_angle {
-            String::from("an action opened with `{` is closed with `}`, not with `>`")
-        } else {
-            format!("add the missing `{closer}`")
-        };
-        let diagnostic = Diagnostic::error(
-            codes::UNCLOSED_DELIMITER,
-            format!("this `{opener}` is never closed"),
-            self.span(frame.open, frame.open + 1),
-            "opened here",
-        )
-        .label(self.span(self.last_end, self.last_end), here)
-        .help(help);
-        self.diagnostics.push(diagnostic);
     }
 }
 
