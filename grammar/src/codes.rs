@@ -192,6 +192,35 @@ codes! {
         "The message names the limit and the expression that is beyond it.";
     TOO_MANY_PROBES = 502, "more probes or programs than the settings allow",
         "The settings max_probes and max_bpf_progs can be raised in config = { … }.";
+    OBJECT = 800, "an object that cannot be loaded",
+        "The object that rbt compiled does not fit the kernel's or the loader's rules. It may \
+         come from another version of rbt; else it is a defect of rbt: please report it.";
+    MAP_CREATION = 801, "a map that the kernel does not create",
+        "The kernel was asked for a map and refused: for want of memory, of privileges, or \
+         because the map is larger than it allows.";
+    VERIFIER = 802, "a program that the kernel refuses",
+        "Before a program may run the kernel proves that it ends and touches only memory it \
+         may. It could not prove this one. Its own words are in the note; the place is the \
+         expression whose instruction it stopped at. Smaller strings, fewer loop rounds and \
+         fewer clauses help when it is a limit; else it is a defect of rbt: please report it.";
+    ATTACH = 803, "a probe that cannot be attached",
+        "The probe exists by name, but the kernel refuses to attach a program to it: hardware \
+         counters are missing in most virtual machines, and some events are reserved. With \
+         `config = { missing_probes = \"warn\" }` the script runs with the rest.";
+    TEST_RUN = 804, "a begin or end clause that the kernel does not run",
+        "`begin`, `end` and `self` clauses are programs that the kernel is asked to run once. \
+         That request (BPF_PROG_TEST_RUN of a raw tracepoint, since Linux 5.10) was refused.";
+    PRIVILEGES = 900, "not enough privileges",
+        "Tracing needs root, or the capabilities CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN), \
+         CAP_DAC_READ_SEARCH and CAP_DAC_OVERRIDE.";
+    MACHINE = 901, "a fact that the machine does not give",
+        "rbt asked the machine for something the script needs: its type information, its \
+         tracepoints, its symbols. The message says what, where, and the machine's answer.";
+    CHILD = 902, "a command or process that cannot be traced",
+        "The command of `-c` has to be an executable in PATH or a path; the process of `-p` \
+         has to exist when tracing starts.";
+    OUTPUT = 903, "output that cannot be written",
+        "The file of `-o`, or stdout, does not take what is written to it.";
 }
 
 /// The row of `code`, if there is such a code.

@@ -1,1 +1,34 @@
-//! Crate.
+//! From an object to its report: load, attach, run, print.
+//!
+//! Takes an artifact, the words' userspace halves and this machine; gives output and an exit
+//! status. Knows no word by name and nothing of the language's syntax. Every kernel resource
+//! is owned by a value whose drop gives it back, and none outlives the process.
+
+mod error;
+mod events;
+mod faults;
+pub mod format;
+mod host;
+mod load;
+mod maps;
+pub mod output;
+mod process;
+mod program;
+mod record;
+mod session;
+pub mod symbols;
+mod sys;
+pub mod time;
+pub mod value;
+pub mod vocabulary;
+
+pub use error::{Error, Malformed};
+pub use host::Host;
+pub use load::KernelMaps;
+pub use maps::{MapReport, Order};
+pub use output::{Buffering, OutputFormat, Printer};
+pub use process::{Child, Process};
+pub use record::{Decoder, Record};
+pub use session::{Options, Session};
+pub use value::Value;
+pub use vocabulary::{Action, Context, Flow, Fold, Handlers, Warnings};

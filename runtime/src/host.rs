@@ -1,0 +1,283 @@
+//! This machine as a [`Target`]: each fact is read when it is first asked for.
+//!
+//! Takes nothing but the machine; gives answers that stay the same for as long as the value
+//! lives. Reaches tracefs without leaving a mount behind. Never guesses a feature from a
+//! version number: the kernel is asked by a call that does nothing if it succeeds.
+
+mod features;
+mod tracefs;
+
+use std::cell::{OnceCell, RefCell};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rbt_compiler::arch::{Arch, x86_64};
+use rbt_compiler::btf::Btf;
+use rbt_compiler::target::{Feature, PidNamespace, Target, TargetError, TracedProcess};
+use rbt_grammar::codes;
+use rbt_grammar::diagnostic::{Diagnostic, Severity};
+
+use crate::symbols::KernelSymbols;
+use crate::sys;
+use tracefs::Tracefs;
+
+/// Inode of the initial process-id namespace (`PROC_PID_INIT_INO` in the kernel).
+const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// Where the kernel shows its BTF.
+const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// The machine rbt runs on.
+///
+/// Private fields: each is filled once, by the first question that needs it.
+#[derive(Default)]
+pub struct Host {
+    traced: TracedProcess,
+    btf_file: Option<PathBuf>,
+    btf: OnceCell<Result<Btf, TargetError>>,
+    tracefs: OnceCell<Result<Tracefs, TargetError>>,
+    features: RefCell<Vec<(Feature, bool)>>,
+    possible_cpus: OnceCell<u32>,
+    pid_namespace: OnceCell<Option<PidNamespace>>,
+    start_time: OnceCell<u64>,
+    symbols: OnceCell<Result<KernelSymbols, TargetError>>,
+}
+
+impl Host {
+    /// This machine, tracing what `-p` and `-c` said.
+    pub fn new(traced: TracedProcess) -> Host {
+        Host {
+            traced,
+            ..Host::default()
+        }
+    }
+
+    /// The same, with type information from a file instead of the kernel's own.
+    pub fn with_btf_file(self, path: impl Into<PathBuf>) -> Host {
+        Host {
+            btf_file: Some(path.into()),
+            ..self
+        }
+    }
+
+    /// Whether this process may load and attach programs.
+    ///
+    /// Errors: `E0900` with what is missing and what to do.
+    pub fn check_privileges(&self) -> Result<(), Diagnostic> {
+        const NEEDED: [(u32, &str); 4] = [
+            (39, "CAP_BPF"),
+            (38, "CAP_PERFMON"),
+            (2, "CAP_DAC_READ_SEARCH"),
+            (1, "CAP_DAC_OVERRIDE"),
+        ];
+        const SYS_ADMIN: u32 = 21;
+        // A kernel that will not say is asked by the loading itself.
+        let held = sys::capabilities().unwrap_or(u64::MAX);
+        let has = |bit: u32| held >> bit & 1 == 1;
+        let missing = NEEDED.iter().find(|(bit, _)| {
+            let is_covered = *bit >= 38 && has(SYS_ADMIN);
+            !has(*bit) && !is_covered
+        });
+        match missing {
+            None => Ok(()),
+            Some((_, name)) => Err(Diagnostic::new(
+                Severity::Error,
+                codes::PRIVILEGES,
+                format!("Missing {name} capability, please run rbt as the root user."),
+            )),
+        }
+    }
+
+    /// The number of a tracepoint, as perf events want it; `None` if there is no such event.
+    pub fn tracepoint_id(&self, category: &str, event: &str) -> Result<Option<u64>, TargetError> {
+        self.tracefs()?.event_id(category, event)
+    }
+
+    /// CPUs that are online, ascending.
+    pub fn online_cpus(&self) -> Result<Vec<u32>, TargetError> {
+        let path = "/sys/devices/system/cpu/online";
+        let text = fs::read_to_string(path)
+            .map_err(|error| unreadable("read the list of online CPUs from", path, &error))?;
+        let cpus = cpu_list(&text);
+        if cpus.is_empty() {
+            let error = io::Error::other(format!("`{}` lists none", text.trim()));
+            return Err(unreadable(
+                "read the list of online CPUs from",
+                path,
+                &error,
+            ));
+        }
+        Ok(cpus)
+    }
+
+    /// Addresses and names of the kernel's symbols. Read when first asked for.
+    pub fn kernel_symbols(&self) -> Result<&KernelSymbols, TargetError> {
+        self.symbols
+            .get_or_init(KernelSymbols::read)
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    fn tracefs(&self) -> Result<&Tracefs, TargetError> {
+        self.tracefs
+            .get_or_init(Tracefs::open)
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    fn read_btf(&self) -> Result<Btf, TargetError> {
+        let path = self.btf_file.as_deref().unwrap_or(Path::new(KERNEL_BTF));
+        let bytes = sys::FileBytes::open(path).map_err(|error| TargetError {
+            help: String::from(
+                "the kernel has to be built with CONFIG_DEBUG_INFO_BTF=y; scripts that use no \
+                 kernel type run without it",
+            ),
+            ..unreadable("read the kernel's type information from", path, &error)
+        })?;
+        Btf::new(Box::new(bytes)).map_err(|error| {
+            let error = io::Error::other(error.to_string());
+            unreadable("read the kernel's type information from", path, &error)
+        })
+    }
+}
+
+impl Target for Host {
+    fn arch(&self) -> &'static Arch {
+        &x86_64::X86_64
+    }
+
+    fn btf(&self) -> Result<&Btf, TargetError> {
+        self.btf
+            .get_or_init(|| self.read_btf())
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    fn has(&self, feature: Feature) -> bool {
+        let known = self
+            .features
+            .borrow()
+            .iter()
+            .find(|(f, _)| *f == feature)
+            .copied();
+        if let Some((_, answer)) = known {
+            return answer;
+        }
+        let answer = features::probe(feature, self);
+        self.features.borrow_mut().push((feature, answer));
+        answer
+    }
+
+    fn tracepoint_categories(&self) -> Result<Vec<String>, TargetError> {
+        self.tracefs()?.categories()
+    }
+
+    fn tracepoint_events(&self, category: &str) -> Result<Vec<String>, TargetError> {
+        self.tracefs()?.events(category)
+    }
+
+    fn tracepoint_format(
+        &self,
+        category: &str,
+        event: &str,
+    ) -> Result<Option<String>, TargetError> {
+        self.tracefs()?.event_format(category, event)
+    }
+
+    fn kernel_symbol(&self, name: &str) -> Result<Option<u64>, TargetError> {
+        Ok(self.kernel_symbols()?.address_of(name))
+    }
+
+    fn cgroup_id(&self, path: &str) -> Result<Option<u64>, TargetError> {
+        const CGROUP2: i64 = 0x6367_7270;
+        let attempted = "find the cgroup";
+        match sys::file_system_kind(Path::new(path)) {
+            Ok(CGROUP2) => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(attempted, path, &error)),
+        }
+        // On 64-bit kernels a cgroup's id is its directory's inode number (since 5.5).
+        let facts = fs::metadata(path).map_err(|error| unreadable(attempted, path, &error))?;
+        Ok(facts.is_dir().then(|| facts.ino()))
+    }
+
+    fn possible_cpus(&self) -> u32 {
+        *self.possible_cpus.get_or_init(|| {
+            let text = fs::read_to_string("/sys/devices/system/cpu/possible");
+            // CPU numbers start at 0 and the kernel sizes per-CPU values by the highest one.
+            let highest = text.ok().and_then(|text| cpu_list(&text).last().copied());
+            highest.map_or(1, |cpu| cpu.saturating_add(1))
+        })
+    }
+
+    fn pid_namespace(&self) -> Option<PidNamespace> {
+        *self.pid_namespace.get_or_init(|| {
+            let facts = fs::metadata("/proc/self/ns/pid").ok()?;
+            (facts.ino() != INITIAL_PID_NAMESPACE).then(|| PidNamespace {
+                device: facts.dev(),
+                inode: facts.ino(),
+            })
+        })
+    }
+
+    fn start_time(&self) -> u64 {
+        *self.start_time.get_or_init(|| sys::now(sys::ClockId::Boot))
+    }
+
+    fn traced_process(&self) -> TracedProcess {
+        self.traced
+    }
+}
+
+/// The question behind `attempted` that the machine would not answer.
+fn unreadable(attempted: &str, on: impl AsRef<Path>, error: &io::Error) -> TargetError {
+    TargetError {
+        attempted: String::from(attempted),
+        on: on.as_ref().display().to_string(),
+        reason: reason(error),
+        help: String::new(),
+    }
+}
+
+/// The machine's own words, without Rust's `(os error 2)`.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(end) => text.get(..end).unwrap_or(&text).to_owned(),
+        None => text,
+    }
+}
+
+/// Numbers of a list like `0-3,8`.
+fn cpu_list(text: &str) -> Vec<u32> {
+    let mut cpus = Vec::new();
+    for part in text.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        if let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) {
+            // No kernel has more CPUs than this; a wilder number is not a list of CPUs.
+            cpus.extend(first..=last.min(first.saturating_add(1 << 14)));
+        }
+    }
+    cpus
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists_have_ranges() {
+        assert_eq!(cpu_list("0-3,8\n"), [0, 1, 2, 3, 8]);
+        assert_eq!(cpu_list("0\n"), [0]);
+        assert!(cpu_list("\n").is_empty());
+    }
+
+    #[test]
+    fn reasons_are_the_machines_words() {
+        let error = io::Error::from_raw_os_error(2);
+        assert_eq!(reason(&error), "No such file or directory");
+    }
+}

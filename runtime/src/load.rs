@@ -1,0 +1,446 @@
+//! From an artifact to maps and programs in the kernel.
+//!
+//! aya-obj parses and relocates the object; the maps and programs are made by our own calls,
+//! since the manifest knows what aya's loader cannot (attach types, patched copies, names)
+//! and nothing has to be probed first. Never attaches anything.
+
+mod verifier;
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use aya_obj::btf::BtfFeatures;
+use aya_obj::{EbpfSectionKind, Function, Map as MapDefinition, Object};
+use rbt_compiler::artifact::{
+    Artifact, Attachment, Manifest, MapId, MapKind, MapRole, MapSchema, ProgramPlan, Storage,
+};
+use rbt_compiler::target::Target;
+use rbt_grammar::codes;
+use rbt_grammar::diagnostic::{Diagnostic, Severity};
+use rbt_grammar::source::SourceMap;
+
+use crate::error::{Error, Malformed};
+use crate::host::{Host, reason};
+use crate::program::Program;
+use crate::sys::{self, MapSpec, ProgramSpec, SharedBytes};
+
+/// `BPF_F_MMAPABLE`
+const MMAPABLE: u32 = 1 << 10;
+
+/// The maps of a script in the kernel.
+#[derive(Debug, Default)]
+pub struct KernelMaps {
+    /// By number; none for those that live in the data section.
+    maps: Vec<Option<sys::Map>>,
+    globals: Option<SharedBytes>,
+}
+
+/// What was loaded.
+pub(crate) struct Loaded<'a> {
+    pub(crate) maps: KernelMaps,
+    pub(crate) programs: Vec<Program<'a>>,
+}
+
+impl KernelMaps {
+    /// The map of that number.
+    pub(crate) fn get(&self, map: MapId) -> Result<&sys::Map, Malformed> {
+        self.maps
+            .get(map.0 as usize)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| Malformed::new(format!("map {} is none of the kernel's", map.0)))
+    }
+
+    /// The word at byte `offset` of the data section.
+    pub(crate) fn word(&self, offset: u32) -> u64 {
+        self.globals
+            .as_ref()
+            .map_or(0, |globals| globals.load(offset))
+    }
+
+    /// The bytes of a variable of the data section.
+    pub(crate) fn global(&self, manifest: &Manifest, variable: u32) -> Result<Vec<u8>, Malformed> {
+        let place = place(manifest, variable)?;
+        let globals = self.globals.as_ref();
+        let globals = globals.ok_or_else(|| Malformed::new("there is no data section"))?;
+        Ok(globals.copy(place.offset, place.size))
+    }
+
+    /// Sets a variable of the data section to zero from its byte `from` on.
+    pub(crate) fn zero_global(
+        &self,
+        manifest: &Manifest,
+        variable: u32,
+        from: u32,
+    ) -> Result<(), Malformed> {
+        let place = place(manifest, variable)?;
+        if let Some(globals) = &self.globals {
+            for offset in (from..place.size).step_by(8) {
+                globals.store(place.offset.saturating_add(offset), 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// The addresses of a stack in a stack-trace map; none if it is there no more.
+    pub(crate) fn stack(&self, map: MapId, id: u32) -> Result<Vec<u64>, Malformed> {
+        let map = self.get(map)?;
+        let mut bytes = vec![0; map.element_size()];
+        if !map.lookup(&id.to_ne_bytes(), &mut bytes).unwrap_or(false) {
+            return Ok(Vec::new());
+        }
+        let words = bytes
+            .chunks_exact(8)
+            .filter_map(|word| word.try_into().ok());
+        let addresses = words.map(u64::from_ne_bytes);
+        Ok(addresses.take_while(|address| *address != 0).collect())
+    }
+}
+
+fn place(
+    manifest: &Manifest,
+    variable: u32,
+) -> Result<&rbt_compiler::artifact::Variable, Malformed> {
+    manifest
+        .globals
+        .variables
+        .get(variable as usize)
+        .ok_or_else(|| Malformed::new(format!("there is no variable {variable}")))
+}
+
+/// Creates the maps and loads the programs of an artifact.
+///
+/// Errors: `E0800` to `E0802`.
+pub(crate) fn load<'a>(
+    artifact: &'a Artifact,
+    sources: &SourceMap,
+    host: &Host,
+) -> Result<Loaded<'a>, Error> {
+    let (mut object, btf) = parse(&artifact.object)?;
+    let definitions: Vec<(String, MapDefinition)> = object.maps.drain().collect();
+    let manifest = &artifact.manifest;
+    let made = create_maps(manifest, &definitions, btf.as_ref(), host)?;
+    relocate(&mut object, &definitions, &made.fds)?;
+    let loader = Loader {
+        object: &object,
+        btf: btf.as_ref().map(OwnedFd::as_fd),
+        log_size: manifest.settings.log_size,
+        sources,
+    };
+    let mut programs = Vec::with_capacity(manifest.programs.len());
+    for plan in &manifest.programs {
+        loader.load(plan, &mut programs)?;
+    }
+    Ok(Loaded {
+        maps: made.maps,
+        programs,
+    })
+}
+
+fn refused(what: impl std::fmt::Display) -> Error {
+    Error::refused(
+        Diagnostic::new(
+            Severity::Error,
+            codes::OBJECT,
+            format!("the object cannot be loaded: {what}"),
+        )
+        .help("if rbt has just compiled it, this is a defect of rbt: please report it"),
+    )
+}
+
+/// Parses the object and loads its BTF: whole where the kernel takes it, else without what
+/// kernels before 6.2 do not know. There is deliberately no probing: most kernels take it.
+fn parse(bytes: &[u8]) -> Result<(Object, Option<OwnedFd>), Error> {
+    const ALL: BtfFeatures = BtfFeatures::new(true, true, true, true, true, true, true, true);
+    const OLDEST: BtfFeatures =
+        BtfFeatures::new(true, true, true, false, false, false, false, false);
+    let attempt = |features| -> Result<(Object, Option<OwnedFd>), Error> {
+        let mut object = Object::parse(bytes).map_err(refused)?;
+        let btf = object.fixup_and_sanitize_btf(features).map_err(refused)?;
+        let fd = btf.and_then(|btf| permitted(|| sys::btf_load(&btf.to_bytes())).ok());
+        Ok((object, fd))
+    };
+    match attempt(&ALL)? {
+        (object, None) if object.btf.is_some() => attempt(&OLDEST),
+        whole => Ok(whole),
+    }
+}
+
+/// Tries again with more locked memory where the kernel says it lacks permission: before
+/// 5.11 that is how it says that the limit is reached.
+fn permitted<T>(attempt: impl Fn() -> std::io::Result<T>) -> std::io::Result<T> {
+    match attempt() {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => match sys::lift_memory_limit() {
+            Ok(()) => attempt(),
+            Err(_) => Err(error),
+        },
+        result => result,
+    }
+}
+
+/// Maps in the order of the manifest, and descriptors in the order of the definitions.
+struct Made {
+    maps: KernelMaps,
+    fds: Vec<i32>,
+    /// Data sections that are only read by programs.
+    _constants: Vec<sys::Map>,
+}
+
+fn create_maps(
+    manifest: &Manifest,
+    definitions: &[(String, MapDefinition)],
+    btf: Option<&OwnedFd>,
+    host: &Host,
+) -> Result<Made, Error> {
+    let mut made = Made {
+        maps: KernelMaps::default(),
+        fds: vec![-1; definitions.len()],
+        _constants: Vec::new(),
+    };
+    let find = |symbol: &str| definitions.iter().position(|(name, _)| name == symbol);
+    for schema in &manifest.maps {
+        let Storage::Map { .. } = schema.storage else {
+            made.maps.maps.push(None);
+            continue;
+        };
+        let index = find(&schema.symbol);
+        let definition = index.and_then(|index| definitions.get(index));
+        let map = create_map(schema, definition.map(|(_, d)| d), btf, host)?;
+        fill(schema, &map)?;
+        if let Some(fd) = index.and_then(|index| made.fds.get_mut(index)) {
+            *fd = map.as_fd().as_raw_fd();
+        }
+        made.maps.maps.push(Some(map));
+    }
+    for (index, (name, definition)) in definitions.iter().enumerate() {
+        if matches!(definition.section_kind(), EbpfSectionKind::BtfMaps) {
+            continue;
+        }
+        let map = create_section(name, definition)?;
+        if let Some(fd) = made.fds.get_mut(index) {
+            *fd = map.as_fd().as_raw_fd();
+        }
+        if definition.section_kind() == EbpfSectionKind::Bss {
+            let globals = SharedBytes::of(&map)
+                .map_err(|error| Error::system("map the script's global data", error))?;
+            made.maps.globals = Some(globals);
+        }
+        made._constants.push(map);
+    }
+    Ok(made)
+}
+
+fn create_map(
+    schema: &MapSchema,
+    definition: Option<&MapDefinition>,
+    btf: Option<&OwnedFd>,
+    host: &Host,
+) -> Result<sys::Map, Error> {
+    let Storage::Map {
+        kind,
+        key_size,
+        value_size,
+        max_entries,
+        flags,
+    } = schema.storage
+    else {
+        return Err(Malformed::new(format!("{} is no kernel map", schema.symbol)).into());
+    };
+    // The kernel refuses type information for these kinds.
+    let takes_types = !matches!(kind, MapKind::RingBuffer | MapKind::StackTrace);
+    let types = match (btf, definition) {
+        (Some(fd), Some(MapDefinition::Btf(map))) if takes_types => Some((
+            fd.as_fd(),
+            map.def.btf_key_type_id,
+            map.def.btf_value_type_id,
+        )),
+        _ => None,
+    };
+    let spec = MapSpec {
+        kind: kind as u32,
+        key_size,
+        value_size,
+        max_entries,
+        flags,
+        is_per_cpu: kind.is_per_cpu(),
+        possible_cpus: host.possible_cpus(),
+        name: &schema.symbol,
+        btf: types,
+    };
+    let plain = MapSpec { btf: None, ..spec };
+    // Types only make the map readable in other tools: without them it works as well.
+    permitted(|| sys::Map::create(&spec).or_else(|_| sys::Map::create(&plain))).map_err(|error| {
+        let why = reason(&error);
+        let mut diagnostic = Diagnostic::new(
+            Severity::Error,
+            codes::MAP_CREATION,
+            format!("create map {}: {why}", shown_name(schema)),
+        )
+        .note(format!(
+            "{max_entries} entries of {key_size} and {value_size} bytes, {kind:?}"
+        ));
+        if let MapRole::Script { .. } = schema.role {
+            diagnostic = diagnostic.label(schema.span, "for this map");
+        }
+        diagnostic = match error.raw_os_error() {
+            Some(libc::EPERM) => diagnostic.help("run rbt as the root user"),
+            Some(libc::ENOMEM | libc::E2BIG) => {
+                diagnostic.help("lower `max_map_keys`, or declare the map with fewer entries")
+            }
+            _ => diagnostic,
+        };
+        Error::refused(diagnostic)
+    })
+}
+
+fn shown_name(schema: &MapSchema) -> String {
+    match schema.role {
+        MapRole::Script { .. } => format!("@{}", schema.name),
+        _ => schema.symbol.clone(),
+    }
+}
+
+/// Stores what userspace has to put into a map before any program runs.
+fn fill(schema: &MapSchema, map: &sys::Map) -> Result<(), Error> {
+    let MapRole::Table { values } = &schema.role else {
+        return Ok(());
+    };
+    let mut bytes = vec![0; map.element_size()];
+    for (index, value) in (0_u32..).zip(values) {
+        for (to, from) in bytes.iter_mut().zip(value.to_ne_bytes()) {
+            *to = from;
+        }
+        map.update(&index.to_ne_bytes(), &bytes)
+            .map_err(|error| Error::system(format!("fill the table {}", schema.symbol), error))?;
+    }
+    Ok(())
+}
+
+/// The map behind a data section: an array of one element.
+fn create_section(name: &str, definition: &MapDefinition) -> Result<sys::Map, Error> {
+    let is_writable = definition.section_kind() == EbpfSectionKind::Bss;
+    let spec = MapSpec {
+        kind: MapKind::Array as u32,
+        key_size: 4,
+        value_size: definition.value_size(),
+        max_entries: 1,
+        flags: definition.map_flags() | if is_writable { MMAPABLE } else { 0 },
+        name: &format!("rbt{name}"),
+        ..MapSpec::default()
+    };
+    let failed = |error| Error::system(format!("create the data section {name}"), error);
+    let map = permitted(|| sys::Map::create(&spec)).map_err(failed)?;
+    if !is_writable {
+        map.update(&0_u32.to_ne_bytes(), definition.data())
+            .map_err(failed)?;
+    }
+    Ok(map)
+}
+
+fn relocate(
+    object: &mut Object,
+    definitions: &[(String, MapDefinition)],
+    fds: &[i32],
+) -> Result<(), Error> {
+    let text_sections = object
+        .functions
+        .keys()
+        .map(|(section, _)| *section)
+        .collect();
+    let maps = definitions.iter().zip(fds);
+    let maps = maps.map(|((name, definition), fd)| (name.as_str(), *fd, definition));
+    object
+        .relocate_maps(maps, &text_sections)
+        .map_err(refused)?;
+    object.relocate_calls(&text_sections).map_err(refused)
+}
+
+struct Loader<'l> {
+    object: &'l Object,
+    btf: Option<BorrowedFd<'l>>,
+    log_size: u32,
+    sources: &'l SourceMap,
+}
+
+impl Loader<'_> {
+    /// Loads a program once, or once for each of its attachments if it has to know its site.
+    fn load<'a>(
+        &self,
+        plan: &'a ProgramPlan,
+        programs: &mut Vec<Program<'a>>,
+    ) -> Result<(), Error> {
+        let function = self
+            .object
+            .programs
+            .get(&plan.symbol)
+            .and_then(|program| self.object.functions.get(&program.function_key()))
+            .ok_or_else(|| refused(format!("it has no program `{}`", plan.symbol)))?;
+        if plan.site_patches.is_empty() {
+            programs.push(self.load_one(plan, function, &plan.attachments)?);
+            return Ok(());
+        }
+        let mut copy = function.clone();
+        for attachment in plan.attachments.chunks(1) {
+            patch(&mut copy, plan, attachment)?;
+            programs.push(self.load_one(plan, &copy, attachment)?);
+        }
+        Ok(())
+    }
+
+    fn load_one<'a>(
+        &self,
+        plan: &'a ProgramPlan,
+        function: &Function,
+        attachments: &'a [Attachment],
+    ) -> Result<Program<'a>, Error> {
+        let spec = ProgramSpec {
+            kind: plan.kind as u32,
+            name: &plan.symbol,
+            insns: &function.instructions,
+            license: &self.object.license,
+            btf: self.btf.map(|fd| {
+                let (funcs, lines) = (&function.func_info.func_info, &function.line_info.line_info);
+                (fd, funcs.as_slice(), lines.as_slice())
+            }),
+            ..ProgramSpec::default()
+        };
+        // The verifier writes its log only when asked: it costs more than the verifying.
+        match permitted(|| sys::prog_load(&spec, None)) {
+            Ok(fd) => Ok(Program::new(plan, attachments, fd)),
+            Err(error) => {
+                let mut log = vec![0; (self.log_size as usize).clamp(4096, 1 << 24)];
+                // The answer is known; only its explanation is wanted. If it loads this time
+                // (memory was short for a moment), all the better.
+                if let Ok(fd) = sys::prog_load(&spec, Some(&mut log)) {
+                    return Ok(Program::new(plan, attachments, fd));
+                }
+                let text = String::from_utf8_lossy(&log);
+                let strings = self.object.btf.as_ref().map(aya_obj::btf::Btf::to_bytes);
+                let rejection = verifier::Rejection {
+                    error: &error,
+                    log: &text,
+                    plan,
+                    lines: &function.line_info.line_info,
+                    btf: strings.as_deref().unwrap_or(&[]),
+                };
+                Err(Error::refused(verifier::explain(&rejection, self.sources)))
+            }
+        }
+    }
+}
+
+/// Writes the number of an attachment's site into a copy of a program.
+fn patch(
+    function: &mut Function,
+    plan: &ProgramPlan,
+    attachment: &[Attachment],
+) -> Result<(), Error> {
+    let site = attachment.first().map_or(0, |attachment| attachment.site.0);
+    for index in &plan.site_patches {
+        let insn = function.instructions.get_mut(*index as usize);
+        let insn = insn.filter(|insn| insn.code == 0x18).ok_or_else(|| {
+            Malformed::new(format!("`{}` has no constant at {index}", plan.symbol))
+        })?;
+        // Sites are few: the upper half of the constant stays zero.
+        insn.imm = site.cast_signed();
+    }
+    Ok(())
+}

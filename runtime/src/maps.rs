@@ -1,0 +1,439 @@
+//! Maps: read, fold, sort, clear, zero.
+//!
+//! Takes a map's schema and its kernel half; gives its elements as values in the order the
+//! language reference prescribes. Reads a whole map before anything of it is shown, so that
+//! a program that goes on writing disturbs one element at most.
+
+use std::cmp::Ordering;
+use std::io;
+
+use rbt_compiler::artifact::{Manifest, MapId, MapRole, MapSchema, MapValue, Shape, Storage};
+
+use crate::error::{Error, Malformed};
+use crate::load::KernelMaps;
+use crate::record::Decoder;
+use crate::sys;
+use crate::value::Value;
+use crate::vocabulary::Handlers;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes before a keyless map's value: the word that says it was written.
+const PRESENCE: usize = 8;
+
+/// How elements are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By value, if that is a number, statistics or a histogram; else by key.
+    Natural,
+    /// By value, taken as unsigned.
+    Unsigned,
+    /// By value, taken as signed.
+    Signed,
+    /// By key.
+    Key,
+}
+
+/// A map as it is shown.
+#[derive(Debug)]
+pub struct MapReport<'a> {
+    /// Its name with `@`.
+    pub name: String,
+    /// What JSON calls it.
+    pub kind: &'static str,
+    /// Keys (none in a keyless map) and values, in order.
+    pub entries: Vec<(Option<Value<'a>>, Value<'a>)>,
+}
+
+impl MapReport<'_> {
+    /// Keeps the last `top` elements (all for 0) and divides their integers.
+    pub fn keep(&mut self, top: usize, divisor: u64) {
+        if top > 0 {
+            self.entries.drain(..self.entries.len().saturating_sub(top));
+        }
+        if divisor > 1 {
+            for (_, value) in &mut self.entries {
+                *value = std::mem::take(value).divided(divisor);
+            }
+        }
+    }
+}
+
+/// The bytes of a map's elements.
+#[derive(Debug, Default)]
+pub(crate) struct Elements {
+    keys: Vec<u8>,
+    key_size: usize,
+    values: Vec<u8>,
+    /// Bytes of an element: of all CPUs' values.
+    element_size: usize,
+    /// Bytes from one CPU's value to the next.
+    stride: usize,
+    count: usize,
+}
+
+impl Elements {
+    fn key(&self, index: usize) -> &[u8] {
+        let start = index.saturating_mul(self.key_size);
+        self.keys.get(start..start + self.key_size).unwrap_or(&[])
+    }
+
+    fn value(&self, index: usize) -> &[u8] {
+        let start = index.saturating_mul(self.element_size);
+        self.values
+            .get(start..start + self.element_size)
+            .unwrap_or(&[])
+    }
+
+    /// Each CPU's value of an element; one where there are no such.
+    fn slots(&self, index: usize) -> impl Iterator<Item = &[u8]> {
+        self.value(index).chunks(self.stride.max(1))
+    }
+}
+
+fn schema(manifest: &Manifest, map: MapId) -> Result<&MapSchema, Malformed> {
+    manifest
+        .maps
+        .get(map.0 as usize)
+        .ok_or_else(|| Malformed::new(format!("there is no map {}", map.0)))
+}
+
+fn failed(what: &str, schema: &MapSchema) -> impl Fn(io::Error) -> Error {
+    let attempted = format!("{what} the map @{}", schema.name);
+    move |error| Error::system(attempted.clone(), error)
+}
+
+fn is_keyed(schema: &MapSchema) -> bool {
+    matches!(&schema.role, MapRole::Script { key: Some(_), .. })
+}
+
+/// Reads all elements of a map. A keyless map has one, written or not.
+pub(crate) fn read(maps: &KernelMaps, manifest: &Manifest, map: MapId) -> Result<Elements, Error> {
+    let schema = schema(manifest, map)?;
+    if let Storage::Global { variable } = &schema.storage {
+        let values = maps.global(manifest, *variable)?;
+        return Ok(Elements {
+            element_size: values.len(),
+            stride: values.len(),
+            count: 1,
+            values,
+            ..Elements::default()
+        });
+    }
+    let kernel = maps.get(map)?;
+    let mut elements = Elements {
+        key_size: kernel.key_size(),
+        element_size: kernel.element_size(),
+        stride: kernel.stride(),
+        ..Elements::default()
+    };
+    let result = if is_keyed(schema) {
+        read_all(kernel, &mut elements)
+    } else {
+        elements.keys = vec![0; elements.key_size];
+        elements.values = vec![0; elements.element_size];
+        elements.count = 1;
+        kernel
+            .lookup(&elements.keys, &mut elements.values)
+            .map(drop)
+    };
+    result.map_err(failed("read", schema))?;
+    Ok(elements)
+}
+
+/// Elements of one request: the kernel wants room for one whole bucket at least.
+const BATCH: usize = 1024;
+
+fn read_all(kernel: &sys::Map, elements: &mut Elements) -> io::Result<()> {
+    let mut cursor = sys::BatchCursor::default();
+    let mut room = BATCH.min((kernel.max_entries() as usize).max(16));
+    loop {
+        let (key_end, value_end) = (
+            elements.count * elements.key_size,
+            elements.count * elements.element_size,
+        );
+        elements.keys.resize(key_end + room * elements.key_size, 0);
+        elements
+            .values
+            .resize(value_end + room * elements.element_size, 0);
+        let (Some(keys), Some(values)) = (
+            elements.keys.get_mut(key_end..),
+            elements.values.get_mut(value_end..),
+        ) else {
+            return Ok(());
+        };
+        match kernel.lookup_batch(&mut cursor, keys, values) {
+            Ok((got, has_more)) => {
+                elements.count += got;
+                if !has_more {
+                    break;
+                }
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && room < 1 << 24 => room *= 2,
+            Err(_) if elements.count == 0 => return read_one_by_one(kernel, elements),
+            Err(error) => return Err(error),
+        }
+    }
+    elements.keys.truncate(elements.count * elements.key_size);
+    elements
+        .values
+        .truncate(elements.count * elements.element_size);
+    Ok(())
+}
+
+/// For kinds of map, and kernels, without requests of many elements.
+fn read_one_by_one(kernel: &sys::Map, elements: &mut Elements) -> io::Result<()> {
+    let keys = all_keys(kernel)?;
+    let mut value = vec![0; elements.element_size];
+    elements.keys.clear();
+    elements.values.clear();
+    for key in keys.chunks(elements.key_size.max(1)) {
+        if kernel.lookup(key, &mut value)? {
+            elements.keys.extend_from_slice(key);
+            elements.values.extend_from_slice(&value);
+            elements.count += 1;
+        }
+    }
+    Ok(())
+}
+
+/// All keys, one after the other. When one is removed meanwhile the kernel starts again, so
+/// the walk ends after twice as many as fit.
+fn all_keys(kernel: &sys::Map) -> io::Result<Vec<u8>> {
+    let mut keys = Vec::new();
+    let mut next = vec![0; kernel.key_size()];
+    let mut last: Option<Vec<u8>> = None;
+    for _ in 0..u64::from(kernel.max_entries()) * 2 {
+        if !kernel.next_key(last.as_deref(), &mut next)? {
+            break;
+        }
+        keys.extend_from_slice(&next);
+        last = Some(next.clone());
+    }
+    Ok(keys)
+}
+
+/// The elements of a map as values, in order. A keyless map that was never written has its
+/// zero value, histograms excepted, which have no element then.
+pub(crate) fn report<'a>(
+    decoder: &'a Decoder<'a>,
+    handlers: &Handlers,
+    map: MapId,
+    elements: &'a Elements,
+) -> Result<MapReport<'a>, Error> {
+    let schema = schema(decoder.manifest, map)?;
+    let MapRole::Script { key, value } = &schema.role else {
+        return Err(Malformed::new(format!("{} is no map of the script", schema.symbol)).into());
+    };
+    let (mut kind, mut order) = ("map", Order::Natural);
+    if let MapValue::Aggregate { word, .. } = value {
+        let fold = handlers.fold(word).ok_or_else(|| unknown(word))?;
+        (kind, order) = (fold.kind(), fold.order());
+    }
+    let mut entries = Vec::with_capacity(elements.count);
+    for index in 0..elements.count {
+        let shown = decode_value(decoder, handlers, key.as_ref(), value, elements, index)?;
+        let shown_key = match key {
+            Some(shape) => Some(decoder.value(shape, elements.key(index))?),
+            None if matches!(shown, Value::Histogram(_)) && !is_present(elements) => continue,
+            None => None,
+        };
+        entries.push((shown_key, shown));
+    }
+    entries.sort_by(|(key_a, a), (key_b, b)| {
+        compare_values(order, a, b).then_with(|| compare_keys(key_a, key_b))
+    });
+    Ok(MapReport {
+        name: format!("@{}", schema.name),
+        kind,
+        entries,
+    })
+}
+
+/// Whether a keyless map was written.
+fn is_present(elements: &Elements) -> bool {
+    let is_set = |slot: &[u8]| slot.iter().take(PRESENCE).any(|byte| *byte != 0);
+    elements.slots(0).any(is_set)
+}
+
+/// The maps that print at the end, by the bytes of their names: those of the script that hold
+/// anything.
+pub(crate) fn reports_at_exit(manifest: &Manifest) -> Vec<MapId> {
+    let mut ids: Vec<(&str, MapId)> = manifest
+        .maps
+        .iter()
+        .zip(0..)
+        .filter(|(schema, _)| matches!(schema.role, MapRole::Script { .. }))
+        .map(|(schema, id)| (schema.name.as_str(), MapId(id)))
+        .collect();
+    ids.sort_unstable();
+    ids.into_iter().map(|(_, id)| id).collect()
+}
+
+/// Whether a map has anything to print at the end.
+pub(crate) fn holds_anything(manifest: &Manifest, map: MapId, elements: &Elements) -> bool {
+    let Ok(schema) = schema(manifest, map) else {
+        return false;
+    };
+    if is_keyed(schema) {
+        elements.count > 0
+    } else {
+        is_present(elements)
+    }
+}
+
+fn unknown(word: &str) -> Malformed {
+    Malformed::new(format!("nothing is known about the map kind `{word}`"))
+}
+
+fn decode_value<'a>(
+    decoder: &'a Decoder<'a>,
+    handlers: &Handlers,
+    key: Option<&Shape>,
+    value: &'a MapValue,
+    elements: &'a Elements,
+    index: usize,
+) -> Result<Value<'a>, Malformed> {
+    let skipped = if key.is_none() { PRESENCE } else { 0 };
+    match value {
+        MapValue::Plain(shape) => {
+            let bytes = elements.value(index).get(skipped..).unwrap_or(&[]);
+            decoder.value(shape, bytes)
+        }
+        MapValue::Aggregate {
+            word,
+            params,
+            is_signed,
+            slot_size,
+        } => {
+            let fold = handlers.fold(word).ok_or_else(|| unknown(word))?;
+            let end = skipped + *slot_size as usize;
+            let slots: Option<Vec<&[u8]>> = elements
+                .slots(index)
+                .map(|slot| slot.get(skipped..end))
+                .collect();
+            let slots = slots.ok_or_else(|| {
+                Malformed::new(format!(
+                    "a slot of `{word}` is shorter than {slot_size} bytes"
+                ))
+            })?;
+            Ok(fold.fold(params, *is_signed, &slots))
+        }
+    }
+}
+
+fn compare_values(order: Order, a: &Value<'_>, b: &Value<'_>) -> Ordering {
+    let bits = || a.bits().zip(b.bits());
+    match order {
+        Order::Key => Ordering::Equal,
+        Order::Unsigned => bits().map_or(Ordering::Equal, |(a, b)| a.cmp(&b)),
+        Order::Signed => bits().map_or(Ordering::Equal, |(a, b)| (a as i64).cmp(&(b as i64))),
+        Order::Natural => match (a, b) {
+            (Value::Int(a), Value::Int(b)) => a.cmp(b),
+            (Value::Unsigned(a), Value::Unsigned(b)) => a.cmp(b),
+            (Value::Enum { value: a, .. }, Value::Enum { value: b, .. }) => a.cmp(b),
+            (Value::Stats(a), Value::Stats(b)) => a.average.cmp(&b.average),
+            (Value::Histogram(a), Value::Histogram(b)) => a.total().cmp(&b.total()),
+            _ => Ordering::Equal,
+        },
+    }
+}
+
+fn compare_keys(a: &Option<Value<'_>>, b: &Option<Value<'_>>) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) => compare(a, b),
+        _ => Ordering::Equal,
+    }
+}
+
+/// Orders keys of one map: integers by value, texts by bytes, tuples part by part.
+fn compare(a: &Value<'_>, b: &Value<'_>) -> Ordering {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) => a.cmp(b),
+        (Value::Enum { value: a, .. }, Value::Enum { value: b, .. }) => a.cmp(b),
+        (Value::Text(a) | Value::Buffer(a), Value::Text(b) | Value::Buffer(b)) => a.cmp(b),
+        (Value::Tuple(a) | Value::Array(a), Value::Tuple(b) | Value::Array(b)) => {
+            compare_parts(a.iter().zip(b))
+        }
+        (Value::Struct(a), Value::Struct(b)) => {
+            compare_parts(a.iter().zip(b).map(|((_, a), (_, b))| (a, b)))
+        }
+        (Value::Inet(a), Value::Inet(b)) => a.cmp(b),
+        (Value::Mac(a), Value::Mac(b)) => a.cmp(b),
+        (Value::Time(a), Value::Time(b)) => a.cmp(b),
+        (Value::Stack(a), Value::Stack(b)) => {
+            let addresses = |s: &crate::value::Stack| -> Vec<u64> {
+                s.frames.iter().map(|frame| frame.address).collect()
+            };
+            addresses(a).cmp(&addresses(b))
+        }
+        _ => a.bits().cmp(&b.bits()),
+    }
+}
+
+fn compare_parts<'v>(mut pairs: impl Iterator<Item = (&'v Value<'v>, &'v Value<'v>)>) -> Ordering {
+    pairs
+        .find_map(|(a, b)| Some(compare(a, b)).filter(|order| order.is_ne()))
+        .unwrap_or(Ordering::Equal)
+}
+
+/// Removes all elements; a keyless map becomes as if never written.
+pub(crate) fn clear(maps: &KernelMaps, manifest: &Manifest, map: MapId) -> Result<(), Error> {
+    let schema = schema(manifest, map)?;
+    if let Storage::Global { variable } = &schema.storage {
+        return Ok(maps.zero_global(manifest, *variable, 0)?);
+    }
+    let kernel = maps.get(map)?;
+    let result = if is_keyed(schema) {
+        remove_all(kernel)
+    } else {
+        kernel.update(&vec![0; kernel.key_size()], &vec![0; kernel.element_size()])
+    };
+    result.map_err(failed("clear", schema))
+}
+
+fn remove_all(kernel: &sys::Map) -> io::Result<()> {
+    let keys = all_keys(kernel)?;
+    for key in keys.chunks(kernel.key_size().max(1)) {
+        kernel.delete(key)?;
+    }
+    Ok(())
+}
+
+/// Sets all values to zero; keys stay, and so does it that a keyless map was written.
+pub(crate) fn zero(maps: &KernelMaps, manifest: &Manifest, map: MapId) -> Result<(), Error> {
+    let schema = schema(manifest, map)?;
+    if let Storage::Global { variable } = &schema.storage {
+        return Ok(maps.zero_global(manifest, *variable, PRESENCE as u32)?);
+    }
+    let kernel = maps.get(map)?;
+    let result = if is_keyed(schema) {
+        zero_all(kernel)
+    } else {
+        zero_keyless(kernel)
+    };
+    result.map_err(failed("zero", schema))
+}
+
+fn zero_all(kernel: &sys::Map) -> io::Result<()> {
+    let zeros = vec![0; kernel.element_size()];
+    for key in all_keys(kernel)?.chunks(kernel.key_size().max(1)) {
+        kernel.update(key, &zeros)?;
+    }
+    Ok(())
+}
+
+fn zero_keyless(kernel: &sys::Map) -> io::Result<()> {
+    let key = vec![0; kernel.key_size()];
+    let mut element = vec![0; kernel.element_size()];
+    if !kernel.lookup(&key, &mut element)? {
+        return Ok(());
+    }
+    for slot in element.chunks_mut(kernel.stride().max(1)) {
+        if let Some(value) = slot.get_mut(PRESENCE..) {
+            value.fill(0);
+        }
+    }
+    kernel.update(&key, &element)
+}

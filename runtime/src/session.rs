@@ -1,0 +1,542 @@
+//! One run of a script: load, `begin`, attach, follow, detach, `end`, report.
+//!
+//! Takes an artifact and gives an exit status. The order of the steps is the language's; the
+//! speed of the ends matters, so nothing is read, started or waited for that the script does
+//! not need. Dropping a session detaches everything.
+
+use std::env;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+
+use rbt_compiler::artifact::{
+    Artifact, AttachTarget, Attachment, MapId, MapRole, MissingProbes, When,
+};
+use rbt_grammar::codes;
+use rbt_grammar::diagnostic::{Diagnostic, Severity};
+use rbt_grammar::source::SourceMap;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::error::Error;
+use crate::events::Events;
+use crate::faults::Reported;
+use crate::host::Host;
+use crate::load::{self, KernelMaps};
+use crate::maps;
+use crate::output::{Buffering, OutputFormat, Printer};
+use crate::process::{Child, Process};
+use crate::program::{AttachError, Link, Program};
+use crate::record::{Decoder, Record};
+use crate::sys;
+use crate::vocabulary::{Context, Flow, Handlers, Warnings};
+
+/// Environment variables that ask for their own name on stdout once all probes are attached.
+const NOTIFY: [&str; 2] = ["__BPFTRACE_NOTIFY_PROBES_ATTACHED", "RBT_NOTIFY_ATTACHED"];
+
+/// Most records of one look at the ring buffer, so that signals are heard in between.
+const LOOK: usize = 1 << 14;
+
+/// How a script is run.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The output's format.
+    pub format: OutputFormat,
+    /// The file that gets the output; stdout if none.
+    pub output: Option<PathBuf>,
+    /// When output leaves.
+    pub buffering: Buffering,
+    /// No notice of the attaching.
+    pub is_quiet: bool,
+    /// Says on stderr how long each step took.
+    pub is_verbose: bool,
+    /// Which run-time warnings are shown.
+    pub warnings: Warnings,
+    /// Words that change the system are allowed.
+    pub is_unsafe_allowed: bool,
+    /// Ends once everything is attached.
+    pub is_dry_run: bool,
+    /// The command of `-c`.
+    pub child: Option<Child>,
+    /// The process of `-p`.
+    pub process: Option<Process>,
+}
+
+/// A script that is loaded and attached.
+///
+/// Private fields: dropped in this order, so that programs end before what they use.
+pub struct Session<'a> {
+    links: Vec<Link>,
+    programs: Vec<Program<'a>>,
+    events: Option<Events>,
+    signals: Signals,
+    watched: Option<AsyncFd<OwnedFd>>,
+    report: Report<'a>,
+    child: Option<Child>,
+    options: Flags,
+    clock: Phases,
+    /// What the notice says: functions and events that are attached.
+    attached: u64,
+    runtime: Option<Runtime>,
+}
+
+/// What of the options is needed after the start.
+#[derive(Clone, Copy)]
+struct Flags {
+    is_dry_run: bool,
+    is_quiet: bool,
+}
+
+/// What turns records into output.
+struct Report<'a> {
+    decoder: Decoder<'a>,
+    sources: &'a SourceMap,
+    handlers: &'a Handlers,
+    printer: Printer,
+    reported: Reported,
+    warnings: Warnings,
+    is_unsafe_allowed: bool,
+}
+
+/// Signals that end tracing or run clauses.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    user: Signal,
+}
+
+/// Why following ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// The script said so, with that status.
+    Exit(i64),
+    /// A signal, or the end of the traced process.
+    Outside,
+}
+
+impl<'a> Session<'a> {
+    /// Loads an artifact, runs its `begin` clauses and attaches the rest.
+    ///
+    /// Errors: what the machine refuses, as a diagnostic with a place in the script.
+    pub fn start(
+        artifact: &'a Artifact,
+        sources: &'a SourceMap,
+        handlers: &'a Handlers,
+        host: &'a Host,
+        options: Options,
+    ) -> Result<Session<'a>, Error> {
+        let mut clock = Phases::new(options.is_verbose);
+        let printer = open_printer(&options)?;
+        let loaded = load::load(artifact, sources, host)?;
+        clock.passed("load");
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::system("start the event loop", error))?;
+        let entered = runtime.enter();
+        let signals = Signals::listen()?;
+        let watched = watch(&options)?;
+        let maps = Rc::new(loaded.maps);
+        let events = open_events(artifact, &maps)?;
+        drop(entered);
+        let manifest = &artifact.manifest;
+        let mut session = Session {
+            links: Vec::new(),
+            programs: loaded.programs,
+            events,
+            signals,
+            watched,
+            report: Report {
+                decoder: Decoder::new(manifest, host, maps),
+                sources,
+                handlers,
+                printer,
+                reported: Reported::new(manifest),
+                warnings: options.warnings,
+                is_unsafe_allowed: options.is_unsafe_allowed,
+            },
+            child: options.child,
+            options: Flags {
+                is_dry_run: options.is_dry_run,
+                is_quiet: options.is_quiet,
+            },
+            clock,
+            attached: 0,
+            runtime: Some(runtime),
+        };
+        let pid = options.process.as_ref().map(Process::pid);
+        session.clock.passed("event loop");
+        if !options.is_dry_run {
+            session.run_programs(When::Begin)?;
+            session.clock.passed("begin");
+        }
+        session.attach(host, pid)?;
+        session.clock.passed("attach");
+        Ok(session)
+    }
+
+    /// Follows the script to its end and gives the exit status.
+    ///
+    /// Errors: the output cannot be written (`BrokenPipe`: nobody reads it any more).
+    pub fn run(mut self) -> Result<i32, Error> {
+        if self.options.is_dry_run {
+            return Ok(0);
+        }
+        let runtime = self.runtime.take();
+        let runtime = runtime.ok_or_else(|| {
+            Error::system("run a session twice", io::Error::from(io::ErrorKind::Other))
+        })?;
+        let result = runtime.block_on(self.follow_to_end());
+        if let Some(child) = &self.child {
+            child.terminate();
+        }
+        self.clock.passed("end");
+        result
+    }
+
+    async fn follow_to_end(&mut self) -> Result<i32, Error> {
+        self.notify()?;
+        if let Some(child) = &mut self.child {
+            child.start()?;
+        }
+        let stop = self.follow().await?;
+        self.clock.passed("follow");
+        self.links.iter_mut().for_each(Link::detach);
+        self.clock.passed("detach");
+        match stop {
+            // What came after the script's own end is none of its output.
+            Stop::Exit(_) => self.skip(),
+            Stop::Outside => self.drain_all().await?,
+        }
+        self.run_programs(When::End)?;
+        self.drain_all().await?;
+        self.report.finish()?;
+        self.clock.passed("report");
+        Ok(match stop {
+            Stop::Exit(status) => (status & 0xff) as i32,
+            Stop::Outside => 0,
+        })
+    }
+
+    /// Says that everything is attached.
+    fn notify(&mut self) -> Result<(), Error> {
+        if !self.options.is_quiet {
+            self.report.printer.attached(self.attached)?;
+            self.report.printer.end_of_batch()?;
+        }
+        for name in NOTIFY {
+            if env::var_os(name).is_some() {
+                let mut stdout = io::stdout().lock();
+                writeln!(stdout, "{name}").and_then(|()| stdout.flush())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Renders events until something ends the tracing.
+    async fn follow(&mut self) -> Result<Stop, Error> {
+        let is_over_soon = !self
+            .programs
+            .iter()
+            .any(|program| matches!(program.plan.when, When::Attached | When::Signal));
+        loop {
+            let (came, exit) = self.look(LOOK)?;
+            if let Some(status) = exit {
+                return Ok(Stop::Exit(status));
+            }
+            if came == LOOK {
+                // There is more: only let signals in.
+                tokio::task::yield_now().await;
+            } else if is_over_soon && self.child.is_none() {
+                return Ok(Stop::Outside);
+            }
+            let wait = wait(&mut self.events, came);
+            tokio::select! {
+                biased;
+                _ = self.signals.interrupt.recv() => return Ok(Stop::Outside),
+                _ = self.signals.terminate.recv() => return Ok(Stop::Outside),
+                _ = self.signals.user.recv() => self.run_programs(When::Signal)?,
+                () = ended(&self.watched) => return Ok(Stop::Outside),
+                () = wait => {}
+            }
+        }
+    }
+
+    /// Renders the records that are there, `most` at most. Gives how many there were and the
+    /// status of an `exit` among them, at which it stops.
+    fn look(&mut self, most: usize) -> Result<(usize, Option<i64>), Error> {
+        let mut came = 0;
+        let mut exit = None;
+        if let Some(events) = &mut self.events {
+            while came < most && exit.is_none() {
+                let Some(record) = events.next() else { break };
+                came += 1;
+                if let Flow::Exit(status) = self.report.perform(&record)? {
+                    exit = Some(status);
+                }
+            }
+        }
+        self.report.after_batch()?;
+        Ok((came, exit))
+    }
+
+    /// Renders everything that is still in the ring buffer, unless a signal asks to be quick.
+    async fn drain_all(&mut self) -> Result<(), Error> {
+        loop {
+            let (came, _) = self.look(LOOK)?;
+            if came == 0 {
+                return Ok(());
+            }
+            // An `exit` in an `end` clause changes nothing any more, so the look goes on.
+            let signals = &mut self.signals;
+            tokio::select! {
+                biased;
+                _ = signals.interrupt.recv() => return Ok(()),
+                _ = signals.terminate.recv() => return Ok(()),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+
+    /// Drops everything that is still in the ring buffer.
+    fn skip(&mut self) {
+        if let Some(events) = &mut self.events {
+            while events.next().is_some() {}
+        }
+    }
+
+    fn run_programs(&self, when: When) -> Result<(), Error> {
+        for program in self.programs.iter().filter(|p| p.plan.when == when) {
+            program.test_run().map_err(|error| {
+                let why = crate::host::reason(&error);
+                let message = format!("run the {} clause: {why}", program.plan.provider);
+                let diagnostic = Diagnostic::error(
+                    codes::TEST_RUN,
+                    message,
+                    program.plan.span,
+                    "the kernel does not run this",
+                );
+                Error::refused(diagnostic)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Attaches every program to its places, in the order of the script.
+    fn attach(&mut self, host: &Host, pid: Option<u32>) -> Result<(), Error> {
+        let policy = self.report.decoder.manifest.settings.missing_probes;
+        for program in &mut self.programs {
+            for attachment in program.attachments {
+                match program.attach(attachment, host, pid) {
+                    Ok(links) => {
+                        self.links.extend(links);
+                        self.attached += u64::from(attachment.count);
+                    }
+                    Err(error) => self.report.refused(program, attachment, &error, policy)?,
+                }
+            }
+        }
+        if self.attached == 0 {
+            return Err(Error::NothingToAttach);
+        }
+        Ok(())
+    }
+}
+
+impl Report<'_> {
+    /// Does what a record says.
+    fn perform(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
+        let record = Record::new(bytes, &self.decoder)?;
+        let action = self.handlers.action(&record.schema.word).ok_or_else(|| {
+            let word = &record.schema.word;
+            crate::error::Malformed::new(format!("nothing is known about the event `{word}`"))
+        })?;
+        let mut cx = Context {
+            printer: &mut self.printer,
+            decoder: &self.decoder,
+            sources: self.sources,
+            handlers: self.handlers,
+            warnings: self.warnings,
+            is_unsafe_allowed: self.is_unsafe_allowed,
+        };
+        action.perform(&record, &mut cx)
+    }
+
+    /// Lets out what was rendered and reports what went wrong meanwhile.
+    fn after_batch(&mut self) -> Result<(), Error> {
+        let (cx, reported) = self.context();
+        let maps = Rc::clone(&cx.decoder.maps);
+        let mut cx = cx;
+        reported.report_new(&maps, &mut cx)?;
+        self.printer.end_of_batch()?;
+        Ok(())
+    }
+
+    /// Totals, two newlines, the maps.
+    fn finish(&mut self) -> Result<(), Error> {
+        let (mut cx, reported) = self.context();
+        let maps = Rc::clone(&cx.decoder.maps);
+        reported.report_totals(&maps, &mut cx)?;
+        self.printer.finish_events()?;
+        let manifest = self.decoder.manifest;
+        if manifest.settings.print_maps_on_exit {
+            for map in maps::reports_at_exit(manifest) {
+                self.print_at_exit(map, &maps)?;
+            }
+        }
+        Ok(self.printer.flush()?)
+    }
+
+    fn print_at_exit(&mut self, map: MapId, maps: &KernelMaps) -> Result<(), Error> {
+        let manifest = self.decoder.manifest;
+        let elements = maps::read(maps, manifest, map)?;
+        if maps::holds_anything(manifest, map, &elements) {
+            let report = maps::report(&self.decoder, self.handlers, map, &elements)?;
+            self.printer.map(&report)?;
+        }
+        Ok(())
+    }
+
+    fn context(&mut self) -> (Context<'_, '_>, &mut Reported) {
+        let cx = Context {
+            printer: &mut self.printer,
+            decoder: &self.decoder,
+            sources: self.sources,
+            handlers: self.handlers,
+            warnings: self.warnings,
+            is_unsafe_allowed: self.is_unsafe_allowed,
+        };
+        (cx, &mut self.reported)
+    }
+
+    /// A probe could not be attached: stops, says so, or goes on, as the script has it.
+    fn refused(
+        &mut self,
+        program: &Program<'_>,
+        attachment: &Attachment,
+        error: &AttachError,
+        policy: MissingProbes,
+    ) -> Result<(), Error> {
+        let sites = &self.decoder.manifest.sites;
+        let site = sites.get(attachment.site.0 as usize);
+        let name = site.map_or_else(
+            || shown_target(&attachment.target, &program.plan.provider),
+            |site| site.text.clone(),
+        );
+        match policy {
+            MissingProbes::Ignore => Ok(()),
+            MissingProbes::Warn if self.warnings == Warnings::None => Ok(()),
+            MissingProbes::Warn => {
+                let line = format!("WARNING: Unable to attach probe: {name}. Skipping.\n");
+                Ok(self.printer.to_stderr(&line)?)
+            }
+            MissingProbes::Error => {
+                let message = format!(
+                    "Unable to attach probe: {name}. If this is expected, set the \
+                     'missing_probes' config variable to 'warn'."
+                );
+                let mut diagnostic = Diagnostic::new(Severity::Error, codes::ATTACH, message)
+                    .label(program.plan.span, error.reason.clone());
+                if !error.help.is_empty() {
+                    diagnostic = diagnostic.help(error.help.clone());
+                }
+                Err(Error::refused(diagnostic))
+            }
+        }
+    }
+}
+
+/// A place without a site's text, for messages.
+fn shown_target(target: &AttachTarget, provider: &str) -> String {
+    match target {
+        AttachTarget::TestRun => provider.to_owned(),
+        AttachTarget::Tracepoint { category, name } => format!("{provider}:{category}:{name}"),
+        AttachTarget::RawTracepoint { name } => format!("{provider}:{name}"),
+        AttachTarget::PerfEvent { config, .. } => format!("{provider}:{config}"),
+    }
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, Error> {
+        let on = |kind| signal(kind).map_err(|error| Error::system("listen to signals", error));
+        Ok(Signals {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            user: on(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+fn open_printer(options: &Options) -> Result<Printer, Error> {
+    let path = options.output.as_deref();
+    Printer::new(path, options.format, options.buffering).map_err(|error| {
+        let name = path.map_or_else(|| "stdout".into(), |path| path.display().to_string());
+        let why = crate::host::reason(&error);
+        let message = format!("Failed to open output file: {name}: {why}");
+        Error::usage(codes::OUTPUT, message)
+    })
+}
+
+fn open_events(artifact: &Artifact, maps: &KernelMaps) -> Result<Option<Events>, Error> {
+    let schemas = artifact.manifest.maps.iter().zip(0..);
+    for (schema, number) in schemas {
+        if matches!(schema.role, MapRole::Events) {
+            return Ok(Some(Events::of(maps.get(MapId(number))?)?));
+        }
+    }
+    Ok(None)
+}
+
+/// What tells that the traced process or command has ended.
+fn watch(options: &Options) -> Result<Option<AsyncFd<OwnedFd>>, Error> {
+    let pidfd = match (&options.child, &options.process) {
+        (Some(child), _) => child.watch(),
+        (None, Some(process)) => process.watch(),
+        (None, None) => return Ok(None),
+    };
+    pidfd
+        .and_then(sys::watch)
+        .map(Some)
+        .map_err(|error| Error::system("watch the traced process", error))
+}
+
+/// Comes when the watched process has ended; never without one.
+async fn ended(watched: &Option<AsyncFd<OwnedFd>>) {
+    match watched {
+        Some(pidfd) => drop(pidfd.readable().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Comes when it is worth looking at the ring buffer again; without one there is only what
+/// programs count, which a person may wait for.
+async fn wait(events: &mut Option<Events>, came: usize) {
+    match events {
+        Some(_) if came == LOOK => {}
+        Some(events) => events.wait(came > 0).await,
+        None => tokio::time::sleep(std::time::Duration::from_millis(250)).await,
+    }
+}
+
+/// Says how long each step took.
+struct Phases {
+    last: Option<Instant>,
+}
+
+impl Phases {
+    fn new(is_verbose: bool) -> Phases {
+        Phases {
+            last: is_verbose.then(Instant::now),
+        }
+    }
+
+    fn passed(&mut self, step: &str) {
+        if let Some(last) = &mut self.last {
+            eprintln!("{step}: {} us", last.elapsed().as_micros());
+            *last = Instant::now();
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What a script can show, independent of how it is shown.
+//!
+//! A [`Value`] has meaning and no format: decoding makes it, printers render it. It borrows
+//! what it can from the record and the manifest, so that printing copies no text twice.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use rbt_compiler::artifact::StackMode;
+
+/// A value of a script.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value<'a> {
+    /// Nothing.
+    #[default]
+    None,
+    /// A signed integer.
+    Int(i64),
+    /// An unsigned integer.
+    Unsigned(u64),
+    /// A truth value.
+    Bool(bool),
+    /// An integer whose values have names.
+    Enum {
+        /// The number.
+        value: i64,
+        /// Its name, if it has one.
+        name: Option<&'a str>,
+    },
+    /// Text, without its NUL; a cut one ends with the trailer already.
+    Text(Cow<'a, [u8]>),
+    /// Bytes.
+    Buffer(Cow<'a, [u8]>),
+    /// An address.
+    Pointer(u64),
+    /// Values of one type.
+    Array(Vec<Value<'a>>),
+    /// Values side by side.
+    Tuple(Vec<Value<'a>>),
+    /// Values with names; what anonymous members hold stands in their place.
+    Struct(Vec<(Cow<'a, str>, Value<'a>)>),
+    /// An address that has a name.
+    Symbol {
+        /// The address.
+        address: u64,
+        /// Its symbol; `None` if there is none.
+        name: Option<Cow<'a, str>>,
+    },
+    /// An address of the internet.
+    Inet(IpAddr),
+    /// A hardware address.
+    Mac([u8; 6]),
+    /// A time as the script's format writes it.
+    Time(String),
+    /// A user's name; `None` if the id has none.
+    Username {
+        /// The id.
+        id: u64,
+        /// The name.
+        name: Option<String>,
+    },
+    /// A stack trace.
+    Stack(Stack),
+    /// Count, average and total of some integers.
+    Stats(Stats),
+    /// How many values fell into which interval.
+    Histogram(Histogram),
+}
+
+/// A stack trace with the symbols of its frames.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stack {
+    /// How its frames are written.
+    pub mode: StackMode,
+    /// User or kernel frames.
+    pub is_user: bool,
+    /// From the innermost outwards.
+    pub frames: Vec<Frame>,
+}
+
+/// One frame of a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The address.
+    pub address: u64,
+    /// The symbol that holds it and the distance from its start, if known.
+    pub symbol: Option<(String, u64)>,
+    /// The file that holds it, if known (user frames).
+    pub module: Option<String>,
+}
+
+/// Count, average and total of some integers. Wide enough for either signedness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// How many.
+    pub count: u64,
+    /// Their mean, rounded towards zero.
+    pub average: i128,
+    /// Their sum.
+    pub total: i128,
+}
+
+/// How many values fell into which interval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram {
+    /// How the intervals were made, which says how their edges are written.
+    pub scale: Scale,
+    /// From the first that holds something to the last, those between included; empty if none
+    /// holds anything.
+    pub buckets: Vec<Bucket>,
+}
+
+/// How a histogram's intervals were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Powers of two, each cut into `2^bits` parts.
+    Powers {
+        /// The script's second argument, 0 to 5.
+        bits: u32,
+    },
+    /// Equal steps.
+    Linear {
+        /// Their width.
+        step: i64,
+    },
+}
+
+/// One interval of a histogram: `low <= value < high`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// First value inside; `None` for the one without a lower end.
+    pub low: Option<i128>,
+    /// First value above; `None` for the one without an upper end.
+    pub high: Option<i128>,
+    /// How many values.
+    pub count: u64,
+}
+
+impl Histogram {
+    /// A histogram of consecutive intervals, cut to those from the first that holds something
+    /// to the last.
+    pub fn new(scale: Scale, buckets: impl IntoIterator<Item = Bucket>) -> Histogram {
+        let mut kept: Vec<Bucket> = buckets.into_iter().skip_while(|b| b.count == 0).collect();
+        while kept.last().is_some_and(|b| b.count == 0) {
+            kept.pop();
+        }
+        Histogram {
+            scale,
+            buckets: kept,
+        }
+    }
+
+    /// How many values fell anywhere.
+    pub fn total(&self) -> u64 {
+        self.buckets
+            .iter()
+            .fold(0, |total, bucket| total.wrapping_add(bucket.count))
+    }
+}
+
+impl Value<'_> {
+    /// Text that is its own.
+    pub fn text(text: impl Into<String>) -> Value<'static> {
+        Value::Text(Cow::Owned(text.into().into_bytes()))
+    }
+
+    /// The 64 bits of a number, sign-extended where it is signed; `None` for other values.
+    pub fn bits(&self) -> Option<u64> {
+        match self {
+            Value::Int(value) | Value::Enum { value, .. } => Some(*value as u64),
+            Value::Unsigned(value) | Value::Pointer(value) => Some(*value),
+            Value::Bool(value) => Some(u64::from(*value)),
+            Value::Symbol { address, .. } => Some(*address),
+            Value::Username { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The value with each integer divided, as `print`'s third argument asks: plain integers
+    /// and a power-of-two histogram's counts are, of statistics the average alone, and of a
+    /// linear histogram nothing. Division by zero leaves the value as it is.
+    pub fn divided(self, divisor: u64) -> Self {
+        let signed = i64::try_from(divisor).unwrap_or(i64::MAX);
+        if divisor <= 1 {
+            return self;
+        }
+        match self {
+            Value::Int(value) => Value::Int(value / signed),
+            Value::Unsigned(value) => Value::Unsigned(value / divisor),
+            Value::Stats(stats) => Value::Stats(Stats {
+                average: stats.average / i128::from(divisor),
+                ..stats
+            }),
+            Value::Histogram(mut histogram) => {
+                if matches!(histogram.scale, Scale::Powers { .. }) {
+                    for bucket in &mut histogram.buckets {
+                        bucket.count /= divisor;
+                    }
+                }
+                Value::Histogram(histogram)
+            }
+            other => other,
+        }
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Value::Int(value)
+    }
+}
+
+impl From<u64> for Value<'_> {
+    fn from(value: u64) -> Self {
+        Value::Unsigned(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn histograms_keep_what_lies_between() {
+        let bucket = |low: i128, count| Bucket {
+            low: Some(low),
+            high: Some(low + 1),
+            count,
+        };
+        let buckets = [
+            bucket(0, 0),
+            bucket(1, 2),
+            bucket(2, 0),
+            bucket(3, 1),
+            bucket(4, 0),
+        ];
+        let histogram = Histogram::new(Scale::Powers { bits: 0 }, buckets);
+        assert_eq!(
+            histogram.buckets,
+            [bucket(1, 2), bucket(2, 0), bucket(3, 1)]
+        );
+        assert_eq!(histogram.total(), 3);
+    }
+
+    #[test]
+    fn division_truncates_and_spares_linear_histograms() {
+        assert_eq!(Value::Int(-35).divided(10), Value::Int(-3));
+        let linear = Value::Histogram(Histogram::new(
+            Scale::Linear { step: 1 },
+            [Bucket {
+                low: Some(0),
+                high: Some(1),
+                count: 10,
+            }],
+        ));
+        assert_eq!(linear.clone().divided(5), linear);
+    }
+}
