@@ -113,3 +113,32 @@ fn shapes_of_different_trees_differ() {
     assert_eq!(shape(&one.program), shape(&moved.program));
     assert_ne!(one.program, moved.program);
 }
+
+/// The script of a live case: the text behind `PROG`, or the lines up to `END`.
+fn script_of(case: &str) -> Option<String> {
+    let (_, rest) = case.split_once("PROG ")?;
+    let (first, after) = rest.split_once('\n').unwrap_or((rest, ""));
+    if first != "<<END" {
+        return Some(String::from(first));
+    }
+    after
+        .split_once("\nEND\n")
+        .map(|(script, _)| String::from(script))
+}
+
+#[test]
+fn the_live_cases_print_and_parse_back() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scripts");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the cases are part of the repository") {
+        let path = entry.expect("a readable folder").path();
+        let text = fs::read_to_string(&path).expect("readable cases");
+        // Cases with status 1 are about mistakes; whether of syntax is not said.
+        let cases = text.split("\nNAME ").filter(|c| !c.contains("\nSTATUS 1"));
+        for script in cases.filter_map(script_of) {
+            check(&path.display().to_string(), &script);
+            count += 1;
+        }
+    }
+    assert!(count > 200, "{count}");
+}
