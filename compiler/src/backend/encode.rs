@@ -46,7 +46,7 @@ pub(super) fn encode(
             emitter.end(end, Label(label.0 + 1));
         }
     }
-    super::jumps::resolve(&mut emitter.code, emitter.jumps, &starts, options)?;
+    super::jumps::resolve(&mut emitter.code, emitter.jumps, starts, options)?;
     Ok(emitter.code)
 }
 

@@ -43,16 +43,19 @@ impl Options {
     }
 }
 
-/// Encodes every function of a program, the entry first.
+/// Encodes a program's functions, the entry first. Functions that turn out never to be called
+/// are left out, and relocations count the others.
 ///
 /// Errors: the frame is full; a jump is too far; the IR breaks its own rules.
 pub fn compile(program: &ir::Program, options: Options) -> Result<Vec<Code>, BackendError> {
     ir::verify(program).map_err(BackendError::Broken)?;
-    let mut codes = Vec::with_capacity(program.functions.len());
-    let mut functions = program.clone();
-    let mut frames = Vec::new();
-    for function in &mut functions.functions {
+    let mut program = program.clone();
+    for function in &mut program.functions {
         simplify::simplify(function);
+    }
+    order::drop_uncalled(&mut program);
+    let mut codes = Vec::with_capacity(program.functions.len());
+    for function in &mut program.functions {
         legalise::legalise(function, options);
         simplify::remove_dead(function);
         order::order(function);
@@ -61,17 +64,17 @@ pub fn compile(program: &ir::Program, options: Options) -> Result<Vec<Code>, Bac
             span: function.span,
         })?;
         let frame = frame::layout(function);
-        frames.push(frame.size);
         if frame.size > FRAME_LIMIT {
             return Err(frame_full(&[function], frame.size));
         }
         codes.push(encode::encode(function, &allocation, &frame, options)?);
     }
-    frame::check_chains(&functions, &frames).map_err(|deep| {
+    let frames: Vec<u32> = codes.iter().map(|code| code.frame).collect();
+    frame::check_chains(&program, &frames).map_err(|deep| {
         let chain = deep
             .chain
             .iter()
-            .filter_map(|id| functions.functions.get(id.0 as usize));
+            .filter_map(|id| program.functions.get(id.0 as usize));
         frame_full(&chain.collect::<Vec<_>>(), deep.bytes)
     })?;
     Ok(codes)

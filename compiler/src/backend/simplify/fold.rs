@@ -110,6 +110,18 @@ pub(super) fn simpler(
                 src: Operand::Frame(slot, offset),
             })
         }
+        (Operand::Global(offset), Operand::Imm(by)) if width == Width::W64 => {
+            let by = match op {
+                AluOp::Add => by,
+                AluOp::Sub => by.checked_neg()?,
+                _ => return None,
+            };
+            let offset = u32::try_from(i64::from(offset).checked_add(by)?).ok()?;
+            Some(InstKind::Move {
+                dst,
+                src: Operand::Global(offset),
+            })
+        }
         (Operand::Imm(_), _) if super::super::legalise::is_commutative(op) => {
             let swapped = InstKind::Alu {
                 op,

@@ -7,6 +7,7 @@ mod machine;
 mod memory;
 mod random;
 mod reference;
+mod shapes;
 
 use super::{BackendError, Code, Options, compile};
 use crate::ir::Program;
