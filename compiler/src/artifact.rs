@@ -452,6 +452,9 @@ pub struct Globals {
     pub lost_events: Option<u32>,
     /// Where the count of runs that found no scratch memory lies (`u64`), if any is used.
     pub missed_runs: Option<u32>,
+    /// Where the number of waiting bytes lies above which a record wakes userspace (`u64`).
+    /// Userspace sets it: high while it looks by itself, 0 (as at the start) while it sleeps.
+    pub wake_level: Option<u32>,
 }
 
 /// A named piece of the data section.

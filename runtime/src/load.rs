@@ -56,6 +56,13 @@ impl KernelMaps {
             .map_or(0, |globals| globals.load(offset))
     }
 
+    /// Sets the word at byte `offset` of the data section.
+    pub(crate) fn set_word(&self, offset: u32, value: u64) {
+        if let Some(globals) = &self.globals {
+            globals.store(offset, value);
+        }
+    }
+
     /// The bytes of a variable of the data section.
     pub(crate) fn global(&self, manifest: &Manifest, variable: u32) -> Result<Vec<u8>, Malformed> {
         let place = place(manifest, variable)?;

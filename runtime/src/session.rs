@@ -480,11 +480,12 @@ fn open_printer(options: &Options) -> Result<Printer, Error> {
     })
 }
 
-fn open_events(artifact: &Artifact, maps: &KernelMaps) -> Result<Option<Events>, Error> {
-    let schemas = artifact.manifest.maps.iter().zip(0..);
+fn open_events(artifact: &Artifact, maps: &Rc<KernelMaps>) -> Result<Option<Events>, Error> {
+    let manifest = &artifact.manifest;
+    let schemas = manifest.maps.iter().zip(0..);
     for (schema, number) in schemas {
         if matches!(schema.role, MapRole::Events) {
-            return Ok(Some(Events::of(maps.get(MapId(number))?)?));
+            return Ok(Some(Events::of(MapId(number), manifest, maps)?));
         }
     }
     Ok(None)

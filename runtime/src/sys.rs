@@ -812,7 +812,8 @@ impl SharedBytes {
     /// Writes the word at byte `offset`, if there is one.
     pub(crate) fn store(&self, offset: u32, value: u64) {
         if let Some(word) = self.word(offset as usize) {
-            word.store(value, Ordering::Relaxed);
+            // Seen by programs before anything that is read here afterwards: see `Events`.
+            word.store(value, Ordering::SeqCst);
         }
     }
 

@@ -654,8 +654,8 @@ fn what_cannot_be_attached_is_handled_as_configured() {
 }
 
 #[test]
-fn globals_are_shared_and_faults_are_counted() {
-    if is_skipped("globals_are_shared_and_faults_are_counted") {
+fn globals_are_shared_and_faults_are_reported() {
+    if is_skipped("globals_are_shared_and_faults_are_reported") {
         return;
     }
     let mut script = Script::new();
@@ -667,7 +667,6 @@ fn globals_are_shared_and_faults_are_counted() {
             size: 16,
         }],
         lost_events: Some(0),
-        missed_runs: None,
         ..Globals::default()
     };
     script.manifest.maps.push(MapSchema {
@@ -683,10 +682,35 @@ fn globals_are_shared_and_faults_are_counted() {
         },
         span: Span::default(),
     });
+    script.manifest.faults.push(Fault {
+        kind: FaultKind::MapFull,
+        span: span(8, 16),
+        offset: 24,
+        helper: String::from("map_update_elem"),
+    });
     let begin = Assembly::default()
-        .load(1, RelocationTarget::Global(8))
-        .push(&[insn(0x7a, 1, 0, 0, 1), insn(0x7a, 1, 0, 8, -5)]);
+        .load(1, RelocationTarget::Global(0))
+        .push(&[
+            insn(0x7a, 1, 0, 0, 3),
+            insn(0x7a, 1, 0, 8, 1),
+            insn(0x7a, 1, 0, 16, -5),
+            insn(0x7a, 1, 0, 24, 1),
+            insn(0x7a, 1, 0, 32, -7),
+        ]);
     let script = script.once("begin", When::Begin, begin);
+    let json = Options {
+        format: rbt_runtime::OutputFormat::Json,
+        ..Options::default()
+    };
+    let (_, output) = script.run(json).expect("it runs");
+    assert_eq!(
+        output,
+        "{\"type\": \"helper_error\", \"msg\": \"Argument list too long\", \
+         \"helper\": \"map_update_elem\", \"retcode\": -7, \"filename\": \"test.bt\", \
+         \"line\": 1, \"col\": 9}\n\
+         {\"type\": \"lost_events\", \"count\": 3, \"data\": {\"events\": 3}}\n\
+         {\"type\": \"map\", \"data\": {\"@g\": -5}}\n"
+    );
     let (_, output) = script.run(Options::default()).expect("it runs");
     assert_eq!(output, "\n\n@g: -5\n");
 }

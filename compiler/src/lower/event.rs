@@ -1,7 +1,7 @@
 //! Events: records in the ring buffer, filled in place.
 //!
 //! A record begins with its event's number (`u64`). Submitting does not wake userspace,
-//! which polls, until the ring is a quarter full.
+//! which polls, until as much waits as userspace says.
 
 use super::{Builder, Fill, MaybeNull};
 use crate::artifact::{EventField, EventSchema, Param};
@@ -73,14 +73,9 @@ impl Builder<'_> {
                     helpers::RINGBUF_QUERY,
                     &[ring, Operand::Imm(AVAILABLE_DATA)],
                 );
-                let quarter = i64::from(b.plan.ring_bytes / 4);
-                let flags = b.select(
-                    Comparison::Greater,
-                    waiting,
-                    quarter,
-                    FORCE_WAKEUP,
-                    NO_WAKEUP,
-                );
+                let level = b.in_reg(Operand::Global(b.plan.wake_level));
+                let level = b.load(Address::reg(level), crate::ir::Size::B8);
+                let flags = b.select(Comparison::Greater, waiting, level, FORCE_WAKEUP, NO_WAKEUP);
                 let record = b.pointer(record);
                 b.call_void(helpers::RINGBUF_SUBMIT, &[record, flags]);
             },

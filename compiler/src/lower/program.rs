@@ -26,12 +26,12 @@ pub struct Plan {
     pub maps: Vec<MapPlan>,
     /// The ring buffer.
     pub ring: MapId,
-    /// Its bytes.
-    pub ring_bytes: u32,
     /// Byte of the globals that counts lost events.
     pub lost_events: u32,
     /// Byte of the globals that counts runs without scratch memory.
     pub missed_runs: u32,
+    /// Byte of the globals that says how much may wait before a record wakes userspace.
+    pub wake_level: u32,
     /// Byte of the globals where zeros are, enough for any map's value.
     pub zero: u32,
     /// The map of stack traces, if any stack is taken.

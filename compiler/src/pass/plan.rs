@@ -70,12 +70,14 @@ pub fn run(
     let missed_runs = global(&mut manifest.globals, "missed_runs", 8);
     manifest.globals.lost_events = Some(lost_events);
     manifest.globals.missed_runs = Some(missed_runs);
+    let wake_level = global(&mut manifest.globals, "wake_level", 8);
+    manifest.globals.wake_level = Some(wake_level);
     let mut plan = Plan {
         maps: Vec::new(),
         ring: MapId(0),
-        ring_bytes,
         lost_events,
         missed_runs,
+        wake_level,
         zero: 0,
         stacks: MapId(u32::MAX),
         frame_limit: u32::try_from(config.on_stack_limit).unwrap_or(128).min(256),
