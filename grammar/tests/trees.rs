@@ -37,6 +37,7 @@ fn attach_points_are_split_at_colons() {
     let rows: &[(&str, &[&str])] = &[
         ("BEGIN { }", &["BEGIN"]),
         ("BEGIN{ }", &["BEGIN"]),
+        ("\u{feff}BEGIN { }\n\u{feff}END { }", &["BEGIN", "END"]),
         ("BEGIN/1/{ }", &["BEGIN"]),
         ("BEGIN// note\n{ }", &["BEGIN"]),
         ("BEGIN/* note */{ }", &["BEGIN"]),
@@ -262,6 +263,12 @@ fn an_if_can_be_a_value_or_a_statement() {
         };
         assert_eq!(definition.body.value.is_some(), is_value, "{text}");
     }
+}
+
+#[test]
+fn a_qualifier_makes_no_name_of_a_keyword() {
+    let (_, parsed) = parse_text("a.bt", "BEGIN { while (1) { const break; } }");
+    assert!(!parsed.diagnostics.is_empty());
 }
 
 #[test]

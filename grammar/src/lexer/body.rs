@@ -392,7 +392,7 @@ impl<'s> Lexer<'s> {
             if !continues && !words.is_empty() {
                 break;
             }
-            if matches!(next, "struct" | "union" | "enum" | "typeof") {
+            if is_keyword(next) {
                 break;
             }
             word = next;
@@ -406,6 +406,16 @@ impl<'s> Lexer<'s> {
             all => self.operand(Token::TypeWords(all.join(" ")), end),
         }
     }
+}
+
+/// Words that mean something else than a name inside an action.
+fn is_keyword(word: &str) -> bool {
+    const KEYWORDS: &[&str] = &[
+        "if", "else", "for", "while", "unroll", "let", "return", "break", "continue", "import",
+        "sizeof", "offsetof", "typeof", "typeinfo", "comptime", "struct", "union", "enum", "true",
+        "false",
+    ];
+    KEYWORDS.contains(&word)
 }
 
 fn first_is_followed_by_tag(next: Option<&str>) -> bool {

@@ -27,6 +27,9 @@ const QUALIFIERS: &[&str] = &["const", "volatile", "restrict", "__restrict", "re
 /// seven, with `argN`, are part of the syntax.
 const VALUE_WORDS: &[&str] = &["args", "ctx", "kstack", "ustack", "nsecs", "pid", "tid"];
 
+/// White space; a byte order mark counts as such wherever it stands.
+const WHITE: &[char] = &[' ', '\t', '\r', '\n', '\x0b', '\x0c', '\u{feff}'];
+
 /// How far a cast may reach; types are short, and the look is taken at every parenthesis.
 const TYPE_REACH: usize = 64;
 
@@ -51,7 +54,7 @@ impl<'s> Lexer<'s> {
     pub(super) fn trivia_end(&self, mut at: usize) -> usize {
         loop {
             let rest = self.text.get(at..).unwrap_or("");
-            let trimmed = rest.trim_start_matches([' ', '\t', '\r', '\n', '\x0b', '\x0c']);
+            let trimmed = rest.trim_start_matches(WHITE);
             at += rest.len() - trimmed.len();
             let length = if trimmed.starts_with("//") {
                 trimmed.find('\n')
@@ -71,7 +74,7 @@ impl<'s> Lexer<'s> {
     pub(super) fn unterminated_comment(&self, mut at: usize) -> Option<usize> {
         loop {
             let rest = self.text.get(at..)?;
-            let trimmed = rest.trim_start_matches([' ', '\t', '\r', '\n', '\x0b', '\x0c']);
+            let trimmed = rest.trim_start_matches(WHITE);
             at += rest.len() - trimmed.len();
             if trimmed.starts_with("//") {
                 at += trimmed.find('\n')?;
