@@ -66,6 +66,7 @@ fn function(index: usize, arities: &[usize], random: &mut Random) -> Function {
         current: 0,
         values: Vec::new(),
         variables: Vec::new(),
+        slots: Vec::new(),
         arities,
         index,
         budget: 10 + random.below(if index == 0 { 120 } else { 30 }),
@@ -105,6 +106,8 @@ struct Generator<'a> {
     values: Vec<Reg>,
     /// Those of them that may be written again.
     variables: Vec<Reg>,
+    /// Slots with a value here, and how many words they have.
+    slots: Vec<(SlotId, usize)>,
     arities: &'a [usize],
     index: usize,
     budget: usize,
@@ -204,7 +207,7 @@ impl Generator<'_> {
 
     fn statement(&mut self) {
         self.budget = self.budget.saturating_sub(1);
-        match self.random.below(23) {
+        match self.random.below(26) {
             0..5 => {
                 let (left, right) = (self.operand(), self.operand());
                 let (op, width, dst) = (self.random.pick(&OPS), self.width(), self.dst());
@@ -266,7 +269,28 @@ impl Generator<'_> {
                 let result = self.operand();
                 self.end(End::Return(result));
             }
+            22 | 23 => self.use_slot(),
             _ => self.truth(),
+        }
+    }
+
+    /// Reads or writes a slot that was written in an enclosing scope: in a loop, perhaps in
+    /// an earlier round.
+    fn use_slot(&mut self) {
+        if self.slots.is_empty() {
+            return;
+        }
+        let (slot, words) = self.random.pick(&self.slots);
+        let word = i32::try_from(8 * self.random.below(words)).expect("small");
+        let address = Address::frame(slot).plus(word);
+        let size = Size::B8;
+        if self.random.chance(70) {
+            let dst = self.dst();
+            self.push(InstKind::Load { dst, address, size });
+            self.define(dst);
+        } else {
+            let src = self.operand();
+            self.push(InstKind::Store { address, src, size });
         }
     }
 
@@ -294,6 +318,7 @@ impl Generator<'_> {
     fn scope(&mut self, most: usize) {
         let values = self.values.len();
         let variables = self.variables.len();
+        let slots = self.slots.len();
         self.depth += 1;
         for _ in 0..self.random.below(most) + 1 {
             if self.budget > 0 && !self.is_ended() {
@@ -303,6 +328,7 @@ impl Generator<'_> {
         self.depth -= 1;
         self.values.truncate(values);
         self.variables.truncate(variables);
+        self.slots.truncate(slots);
     }
 
     fn target(label: usize) -> Label {
@@ -542,6 +568,10 @@ impl Generator<'_> {
             });
             reg
         });
+        let is_lasting = self.random.chance(40);
+        if is_lasting {
+            self.slots.push((slot, words));
+        }
         self.scope(5);
         if self.is_ended() {
             return;
@@ -553,17 +583,26 @@ impl Generator<'_> {
                 src,
                 size: Size::B4,
             });
-            self.scope(3);
+            self.scope(6);
             if self.is_ended() {
                 return;
             }
+            // Often the register is the last to know of the slot.
+            let is_last = self.random.chance(60);
+            let value = match is_last {
+                true => Operand::Reg(reg),
+                false => Operand::Frame(slot, last),
+            };
             let args = vec![
                 Operand::Map(MapId(3)),
                 Operand::Reg(reg),
-                Operand::Frame(slot, last),
+                value,
                 self.operand(),
             ];
             self.call(helpers::MAP_UPDATE_ELEM, args);
+            if is_last {
+                return;
+            }
         }
         let dst = self.dst();
         let size = self.random.pick(&SIZES);

@@ -428,3 +428,87 @@ fn ten_thousand_clauses_are_no_trouble() {
     // Unoptimised and beside other tests; it takes a tenth of this.
     assert!(elapsed.as_secs() < 10, "{elapsed:?}");
 }
+
+#[test]
+fn a_slot_read_in_a_loop_is_kept_through_all_of_it() {
+    let fill = |slot, size| {
+        call(
+            helpers::PROBE_READ_KERNEL,
+            vec![Operand::Frame(SlotId(slot), 0), Operand::Imm(size), v(0)],
+            None,
+        )
+    };
+    let report = |slot| {
+        let address = Operand::Frame(SlotId(slot), 0);
+        let args = vec![Operand::Map(MapId(0)), address, address, Operand::Imm(0)];
+        call(helpers::MAP_UPDATE_ELEM, args, None)
+    };
+    // The second slot is only used after the last mention of the first, but before the
+    // first is read in the next round.
+    let program = program(vec![
+        block(
+            vec![fill(0, 8), set(1, Operand::Imm(0))],
+            End::Jump(Label(1)),
+        ),
+        block(
+            vec![
+                report(0),
+                fill(1, 16),
+                report(1),
+                alu(AluOp::Add, Width::W64, 1, v(1), Operand::Imm(1)),
+            ],
+            End::Branch {
+                comparison: Comparison::Less,
+                width: Width::W64,
+                left: v(1),
+                right: Operand::Imm(3),
+                then: Label(1),
+                otherwise: Label(2),
+            },
+        ),
+        block(vec![], End::Return(v(1))),
+    ]);
+    let codes = compile(&program, ALL[0]).expect("it fits");
+    assert_eq!(codes[0].frame, 24);
+    assert_eq!(execute(&codes), interpret(&program));
+}
+
+#[test]
+fn a_slot_whose_address_is_in_memory_is_kept_to_the_end() {
+    let fill = |slot, size| {
+        call(
+            helpers::PROBE_READ_KERNEL,
+            vec![Operand::Frame(SlotId(slot), 0), Operand::Imm(size), v(0)],
+            None,
+        )
+    };
+    // What a callback captures: an object that holds addresses.
+    let inner = vec![block(vec![load(1, 0, 8), load(2, 1, 0)], End::Return(v(2)))];
+    let capture = InstKind::Store {
+        address: Address::frame(SlotId(1)).plus(8),
+        src: Operand::Frame(SlotId(0), 0),
+        size: Size::B8,
+    };
+    let outer = vec![block(
+        vec![
+            fill(0, 8),
+            capture,
+            fill(2, 24),
+            InstKind::CallFunction {
+                function: FunctionId(1),
+                args: vec![Operand::Frame(SlotId(1), 0)],
+                result: Some(Reg(1)),
+            },
+        ],
+        End::Return(v(1)),
+    )];
+    let program = Program {
+        functions: vec![
+            function("outer", 1, outer, &[8, 16, 24]),
+            function("inner", 1, inner, &[]),
+        ],
+    };
+    let codes = compile(&program, ALL[0]).expect("it fits");
+    assert_eq!(codes[0].frame, 48);
+    assert_eq!(execute(&codes), interpret(&program));
+}
