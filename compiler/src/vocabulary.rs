@@ -137,6 +137,11 @@ pub enum ArgumentKind {
     Place,
     /// A value; a positional parameter is given as its text, whatever it spells.
     Text,
+    /// A key of the map that is the first argument; it comes converted to the map's key type.
+    Key,
+    /// A bare word that means something to the function alone (`nsecs(boot)`), given as a
+    /// string; or a value.
+    Name,
 }
 
 /// A function.

@@ -177,6 +177,10 @@ codes! {
         "`rbt --doc NAME` shows how a function is called.";
     UNSAFE = 303, "an unsafe function without --unsafe",
         "Some functions change the traced system. They need the option --unsafe.";
+    BAD_FORMAT = 304, "a format that does not fit its values",
+        "Each conversion of a format takes one value of a kind it can show: `%d`, `%u`, `%x`, \
+         `%o`, `%c` and `%p` take numbers, `%r`, `%rx` and `%rh` take buffers, `%s` takes any \
+         value. There are no floating-point numbers.";
     MAP_KEY = 400, "a map used with another kind of key",
         "A map has a key of one type in the whole script, or none at all.";
     MAP_VALUE = 401, "a map used as another kind of map",

@@ -7,6 +7,7 @@ use super::{Builder, Fill, MaybeNull};
 use crate::artifact::{EventField, EventSchema, Param};
 use crate::hir;
 use crate::ir::{Address, Comparison, Operand, helpers};
+use crate::types::Type;
 
 /// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP`, `BPF_RB_AVAIL_DATA` of `linux/bpf.h`.
 const NO_WAKEUP: i64 = 1;
@@ -23,24 +24,44 @@ impl Builder<'_> {
             .iter()
             .map(|field| self.evaluate_early(field))
             .collect();
+        let types: Vec<Type> = fields.iter().map(|field| field.ty.clone()).collect();
+        self.event_of(word, params, &types, |b, places| {
+            for ((field, to), early) in fields.iter().zip(places).zip(early) {
+                match early {
+                    Some(Early::Scalar(value)) => b.put_scalar(*to, value, &field.ty),
+                    Some(Early::Memory(from)) => b.copy_bytes(*to, from, field.ty.size()),
+                    None => b.store_as(field, *to, Fill::ToNul),
+                }
+            }
+        });
+    }
+
+    /// The same for values that the word writes itself: `fill` gets the place of each, and
+    /// neither leaves the program nor calls back.
+    pub fn event_of(
+        &mut self,
+        word: &str,
+        params: &[Param],
+        fields: &[Type],
+        fill: impl FnOnce(&mut Self, &[Address]),
+    ) {
         let mut at = 8;
         let mut schema = Vec::new();
-        for field in fields {
-            let align = if field.ty.size() >= 8 {
-                8
-            } else {
-                field.ty.align().max(1)
-            };
+        for ty in fields {
+            let align = if ty.size() >= 8 { 8 } else { ty.align().max(1) };
             let offset = u32::next_multiple_of(at, align);
-            at = offset.saturating_add(field.ty.size());
+            at = offset.saturating_add(ty.size());
             schema.push(EventField {
                 offset,
-                shape: self.plan.shape(self.types, &field.ty),
+                shape: self.plan.shape(self.types, ty),
             });
         }
         let size = at.next_multiple_of(8);
         let number = self.manifest.events.len();
-        let offsets: Vec<u32> = schema.iter().map(|f| f.offset).collect();
+        let offsets: Vec<i32> = schema
+            .iter()
+            .map(|f| i32::try_from(f.offset).unwrap_or(i32::MAX))
+            .collect();
         self.manifest.events.push(EventSchema {
             word: word.to_owned(),
             params: params.to_vec(),
@@ -49,14 +70,8 @@ impl Builder<'_> {
             span: self.f.span,
         });
         self.record(i64::try_from(number).unwrap_or(0), size, |b, record| {
-            for ((field, offset), early) in fields.iter().zip(offsets).zip(early) {
-                let to = record.plus(i32::try_from(offset).unwrap_or(i32::MAX));
-                match early {
-                    Some(Early::Scalar(value)) => b.put_scalar(to, value, &field.ty),
-                    Some(Early::Memory(from)) => b.copy_bytes(to, from, field.ty.size()),
-                    None => b.store_as(field, to, Fill::ToNul),
-                }
-            }
+            let places: Vec<Address> = offsets.iter().map(|at| record.plus(*at)).collect();
+            fill(b, &places);
         });
     }
 

@@ -198,6 +198,16 @@ impl Builder<'_> {
         self.after_callback(&environment);
     }
 
+    /// How many keys a map has: the kernel counts as it walks.
+    pub fn count_elements(&mut self, map: MapIndex) -> Operand {
+        let none = Operand::Imm(0);
+        let (function, environment) = self.callback("count", 4, 3, Vec::new(), none, |_| ());
+        let map = self.map(map);
+        let function = Operand::Function(function);
+        let object = self.pointer(environment.at);
+        Operand::Reg(self.call(helpers::FOR_EACH_MAP_ELEM, &[map, function, object, none]))
+    }
+
     /// A loop of jumps: `head` decides, the body follows.
     fn jumping(
         &mut self,

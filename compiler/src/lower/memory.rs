@@ -83,14 +83,26 @@ impl Builder<'_> {
 
     /// Reads memory behind a pointer into `to`; zeros if it cannot be read.
     pub fn read_memory(&mut self, to: Address, bytes: u32, from: impl Into<Operand>, space: Space) {
+        self.read_bytes(to, i64::from(bytes), from, space);
+    }
+
+    /// The same for a number of bytes that the program computes; the verifier must see that
+    /// it is not negative and that `to` has room.
+    pub fn read_bytes(
+        &mut self,
+        to: Address,
+        bytes: impl Into<Operand>,
+        from: impl Into<Operand>,
+        space: Space,
+    ) {
+        let bytes = bytes.into();
         let (helper, name) = match space {
             Space::User => (helpers::PROBE_READ_USER, "probe_read_user"),
             Space::Kernel | Space::Direct => (helpers::PROBE_READ_KERNEL, "probe_read_kernel"),
         };
         let from = from.into();
         let dst = self.pointer(to);
-        let count = Operand::Imm(i64::from(bytes));
-        let result = self.call(helper, &[dst, count, from]);
+        let result = self.call(helper, &[dst, bytes, from]);
         self.report_read(result, name);
     }
 

@@ -360,6 +360,20 @@ impl<'a> Builder<'a> {
         i64::try_from(index).unwrap_or(i64::MAX)
     }
 
+    /// The number of the first of some texts that have consecutive numbers in the manifest.
+    pub fn text_block(&mut self, block: &[&str]) -> i64 {
+        let texts = &mut self.manifest.texts;
+        let found = texts
+            .windows(block.len().max(1))
+            .position(|window| window.iter().eq(block));
+        let first = found.unwrap_or_else(|| {
+            let first = texts.len();
+            texts.extend(block.iter().map(|text| (*text).to_owned()));
+            first
+        });
+        i64::try_from(first).unwrap_or(i64::MAX)
+    }
+
     /// Leaves the program at once.
     pub fn leave(&mut self) {
         if let Some(callback) = self.callback {

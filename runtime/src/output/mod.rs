@@ -4,7 +4,7 @@
 //! person should notice. Holds back what buffering allows; loses nothing that was given.
 
 pub(crate) mod json;
-pub(crate) mod text;
+pub mod text;
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use crate::value::{Bucket, Frame, Histogram, Scale, Stack, Value};
 const BAR: usize = 52;
 
 /// Appends a value's own text, without a newline after it.
-pub(crate) fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
+pub fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::None => out.extend_from_slice(b"null"),
         Value::Int(value) => put(out, format_args!("{value}")),

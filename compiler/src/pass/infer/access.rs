@@ -421,6 +421,22 @@ impl Infer<'_, '_> {
         self.join_key(map, key)
     }
 
+    /// A key that is an argument of its own, joined into the map's key type.
+    pub(super) fn key_of(&mut self, map: MapIndex, key: &ast::Expr) -> Expr {
+        let key = self.key_part(key);
+        if self.map(map).is_scalar {
+            return key;
+        }
+        let facts = self.map(map);
+        if !facts.is_keyed {
+            facts.is_keyed = true;
+            self.changed = true;
+        }
+        let span = key.span;
+        self.join_key(map, key)
+            .unwrap_or_else(|| Expr::new(ExprKind::Zero, Type::Error, span))
+    }
+
     /// Joins a key's type into the map's; gives the key as that type.
     pub(super) fn join_key(&mut self, map: MapIndex, key: Expr) -> Option<Expr> {
         if key.ty.is_absorbing() {

@@ -125,15 +125,21 @@ impl Infer<'_, '_> {
         span: Span,
         kind: impl Fn(usize) -> ArgumentKind,
     ) -> hir::Call {
-        let arguments = arguments
-            .iter()
-            .enumerate()
-            .map(|(number, argument)| self.argument(argument, kind(number)))
-            .collect();
+        let mut typed: Vec<Expr> = Vec::with_capacity(arguments.len());
+        for (number, argument) in arguments.iter().enumerate() {
+            let map = typed.first().map(|first| &first.kind);
+            let expr = match (argument, kind(number), map) {
+                (Argument::Expr(key), ArgumentKind::Key, Some(ExprKind::Map(map))) => {
+                    self.key_of(*map, key)
+                }
+                (argument, kind, _) => self.argument(argument, kind),
+            };
+            typed.push(expr);
+        }
         hir::Call {
             word: None,
             name: name.to_owned(),
-            arguments,
+            arguments: typed,
             params: Vec::new(),
             ty: Type::Unknown,
             span,
@@ -154,6 +160,11 @@ impl Infer<'_, '_> {
                 let map = self.map_number(name, expr.span);
                 let ty = self.map_value_type(map);
                 Expr::new(ExprKind::Map(map), ty, expr.span)
+            }
+            (ast::ExprKind::Identifier(name), ArgumentKind::Name) => {
+                let bytes = name.clone().into_bytes();
+                let size = u32::try_from(bytes.len() + 1).unwrap_or(u32::MAX);
+                Expr::new(ExprKind::Str(bytes), Type::Str(size), expr.span)
             }
             (ast::ExprKind::Positional(number), ArgumentKind::Text) => {
                 let index = number.saturating_sub(1) as usize;
