@@ -1,0 +1,39 @@
+//! Builtins: values a script can name, most of them about the current task, the clock and
+//! the machine. One file for each family.
+
+mod clock;
+mod ids;
+mod machine;
+mod probe;
+mod task;
+
+use rbt_compiler::vocabulary::Builtin;
+
+/// Every builtin, by family.
+pub(crate) static ALL: &[&dyn Builtin] = &[
+    &ids::Pid,
+    &ids::Tid,
+    &ids::Uid,
+    &ids::Gid,
+    &ids::Username,
+    &ids::Cgroup,
+    &ids::ChildPid,
+    &ids::HasChild,
+    &task::Comm,
+    &task::CurrentTask,
+    &task::ParentPid,
+    &task::ParentComm,
+    &task::LeaderTid,
+    &task::LeaderComm,
+    &clock::Nsecs,
+    &clock::Elapsed,
+    &clock::Jiffies,
+    &machine::Cpu,
+    &machine::CpuCount,
+    &machine::NumaNode,
+    &machine::Rand,
+    &machine::UserMode,
+    &probe::ProbeText,
+    &probe::ProbeType,
+    &probe::Numbered,
+];

@@ -1,0 +1,136 @@
+//! The probe that fired: its text, its type, its arguments by number.
+
+use crate::word::word;
+use rbt_compiler::ir::{Address, Operand, Size};
+use rbt_compiler::lower::Builder;
+use rbt_compiler::structs::TypeTable;
+use rbt_compiler::types::{Type, U64};
+use rbt_compiler::vocabulary::{Builtin, Needs, NotHere, ProbeContext, Stability};
+
+word! {
+    /// `probe`
+    ProbeText = "probe" {
+        usage: ["probe -> string"],
+        summary: "The attach point that fired, in full: `tracepoint:sched:sched_switch`.",
+        details: "Only a number travels; it is shown as the text.",
+        examples: [
+            "BEGIN { print(probe); }",
+            "tracepoint:sched:sched_wak* { @[probe] = count(); }",
+        ],
+        kernel: "",
+    }
+}
+
+impl Builtin for ProbeText {
+    fn ty(&self, _: &str, _: &ProbeContext, _: &TypeTable<'_>) -> Result<Type, NotHere> {
+        Ok(Type::Site)
+    }
+
+    fn stability(&self) -> Stability {
+        Stability::Fixed
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            site: true,
+            ..Needs::default()
+        }
+    }
+
+    fn lower(&self, _: &str, b: &mut Builder<'_>) -> Operand {
+        b.site()
+    }
+}
+
+word! {
+    /// `probetype`
+    ProbeType = "probetype" {
+        usage: ["probetype -> string"],
+        summary: "The type of the attach point that fired: `tracepoint`, `interval`.",
+        details: "`special` for those that are not attached to anything: begin and end.",
+        examples: ["BEGIN { print(probetype); }"],
+        kernel: "",
+    }
+}
+
+impl Builtin for ProbeType {
+    fn ty(&self, _: &str, _: &ProbeContext, _: &TypeTable<'_>) -> Result<Type, NotHere> {
+        Ok(Type::TextNumber)
+    }
+
+    fn stability(&self) -> Stability {
+        Stability::Fixed
+    }
+
+    fn lower(&self, _: &str, b: &mut Builder<'_>) -> Operand {
+        let text = crate::probe::type_name(b.probe());
+        Operand::Imm(b.text_number(text))
+    }
+}
+
+word! {
+    /// `arg0`, `arg1`, …
+    Numbered = "arg0" {
+        usage: ["arg0, arg1, … -> uint64"],
+        summary: "An argument of the probe by its number.",
+        details: "As the kernel passes it: 8 bytes. Where arguments have names, `args.name` \
+                  knows their types.",
+        examples: ["rawtracepoint:sys_enter { @[arg1] = count(); }"],
+        kernel: "",
+    }
+}
+
+/// The number in `argN`.
+fn number(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix("arg")?;
+    let is_plain = digits.bytes().all(|b| b.is_ascii_digit()) && digits.len() <= 3;
+    if is_plain { digits.parse().ok() } else { None }
+}
+
+impl Builtin for Numbered {
+    fn answers_to(&self, name: &str) -> bool {
+        number(name).is_some()
+    }
+
+    fn ty(&self, name: &str, probe: &ProbeContext, _: &TypeTable<'_>) -> Result<Type, NotHere> {
+        if number(name).is_some_and(|n| n < probe.numbered) {
+            return Ok(U64);
+        }
+        if probe.numbered > 0 {
+            return Err(NotHere {
+                message: format!("{} has no {name}", probe.place.text),
+                help: format!("its last one is `arg{}`", probe.numbered - 1),
+            });
+        }
+        let has_names = probe.arguments.is_some() || probe.provider.name() == "tracepoint";
+        let help = if has_names {
+            "name the argument: `args.name`; `rbt -lv PROBE` lists the names"
+        } else {
+            ""
+        };
+        Err(NotHere {
+            message: format!(
+                "The {name} builtin can only be used with 'kprobes', 'uprobes' and 'usdt' probes"
+            ),
+            help: String::from(help),
+        })
+    }
+
+    fn stability(&self) -> Stability {
+        Stability::Fixed
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            context: true,
+            ..Needs::default()
+        }
+    }
+
+    fn lower(&self, name: &str, b: &mut Builder<'_>) -> Operand {
+        let at = number(name).and_then(|n| i32::try_from(n * 8).ok());
+        let context = b.context();
+        let context = b.in_reg(context);
+        Operand::Reg(b.load(Address::reg(context).plus(at.unwrap_or(0)), Size::B8))
+    }
+}

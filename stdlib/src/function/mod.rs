@@ -1,0 +1,79 @@
+//! Functions: what a script can call. Those that reach userspace have their other half, an
+//! [`Action`], in the same file.
+
+mod bytes;
+mod command;
+mod exit;
+mod format;
+mod join;
+mod maps;
+mod names;
+mod network;
+mod print;
+mod printf;
+mod process;
+mod space;
+mod symbols;
+mod tables;
+mod text;
+mod time;
+
+use rbt_compiler::vocabulary::Function;
+use rbt_runtime::vocabulary::Action;
+
+/// Every function, by family.
+pub(crate) static ALL: &[&dyn Function] = &[
+    &printf::Printf,
+    &printf::Errorf,
+    &printf::Warnf,
+    &print::Print,
+    &exit::Exit,
+    &time::Time,
+    &time::Strftime,
+    &time::Nsecs,
+    &join::Join,
+    &command::System,
+    &command::Cat,
+    &maps::Clear,
+    &maps::Zero,
+    &maps::Delete,
+    &maps::HasKey,
+    &maps::Len,
+    &text::Str,
+    &text::Strlen,
+    &text::Strcap,
+    &text::Strncmp,
+    &bytes::Buf,
+    &bytes::Bswap,
+    &symbols::Ksym,
+    &symbols::Usym,
+    &symbols::Kaddr,
+    &network::Ntop,
+    &network::Pton,
+    &network::Macaddr,
+    &space::Kptr,
+    &space::Uptr,
+    &process::Pid,
+    &process::Tid,
+    &process::Cgroupid,
+    &process::Signal,
+    &process::SignalThread,
+    &names::Strerror,
+    &names::SyscallName,
+    &names::SignalName,
+];
+
+/// Those whose events reach userspace.
+pub(crate) static ACTIONS: &[&dyn Action] = &[
+    &printf::Printf,
+    &printf::Errorf,
+    &printf::Warnf,
+    &print::Print,
+    &exit::Exit,
+    &time::Time,
+    &join::Join,
+    &command::System,
+    &command::Cat,
+    &maps::Clear,
+    &maps::Zero,
+];

@@ -1,0 +1,120 @@
+//! `print`: a value as it is now, or a map as it is when the event is processed.
+
+use crate::word::word;
+use rbt_compiler::artifact::{MapId, Param};
+use rbt_compiler::hir::{self, ExprKind};
+use rbt_compiler::ir::Operand;
+use rbt_compiler::lower::Builder;
+use rbt_compiler::pass::check::Check;
+use rbt_compiler::types::Type;
+use rbt_compiler::vocabulary::{ArgumentKind, Function};
+use rbt_compiler::word::Word;
+use rbt_runtime::Error;
+use rbt_runtime::Record;
+use rbt_runtime::vocabulary::{Action, Context, Flow};
+
+word! {
+    /// `print`
+    Print = "print" {
+        usage: ["print(value)", "print(@map [, top [, div]])"],
+        summary: "Prints a value and a newline, or a map.",
+        details: "A value is copied when the program runs. A map is read when the event is \
+                  processed: `top` keeps the last lines of its order, `div` divides the integers \
+                  that are shown.",
+        examples: [
+            "BEGIN { print((1, \"two\")); }",
+            "BEGIN { @x[1] = 5; print(@x); print(@x, 3, 10); }",
+        ],
+        kernel: "",
+    }
+}
+
+impl Function for Print {
+    fn arity(&self) -> (usize, usize) {
+        (1, 3)
+    }
+
+    fn argument(&self, index: usize) -> ArgumentKind {
+        if index == 0 {
+            ArgumentKind::Map
+        } else {
+            ArgumentKind::Value
+        }
+    }
+
+    fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
+        let mut arguments = std::mem::take(&mut call.arguments).into_iter();
+        let Some(first) = arguments.next() else {
+            return Type::Void;
+        };
+        if let ExprKind::Map(map) = first.kind {
+            call.params.push(Param::Map(MapId(map.0)));
+            for limit in arguments {
+                let value = cx.literal_int(&limit, "print");
+                if value.is_some_and(|v| v < 0) {
+                    let message = format!(
+                        "print() expects a non-negative literal ({} provided)",
+                        value.unwrap_or(0)
+                    );
+                    cx.complain(message, limit.span, "this is negative", "");
+                }
+                call.params.push(Param::Int(value.unwrap_or(0)));
+            }
+            return Type::Void;
+        }
+        if let Some(limit) = arguments.next() {
+            cx.complain(
+                String::from("print() takes top and div for whole maps only"),
+                limit.span,
+                "this belongs to a map",
+                "print the map: `print(@m, 5)`",
+            );
+        }
+        let value = match &first.ty {
+            Type::Void => {
+                let message = String::from("none type passed to print() is not printable");
+                cx.complain(message, first.span, "this has no value", "");
+                first
+            }
+            Type::Aggregate(kind) if !kind.is_castable => {
+                let message = format!(
+                    "Map type {} cannot print the value of individual keys. You must print the \
+                     whole map.",
+                    first.ty
+                );
+                cx.complain(
+                    message,
+                    first.span,
+                    "one key of a map",
+                    "print the map: `print(@m)`",
+                );
+                first
+            }
+            Type::Aggregate(_) => cx.integer(first, "print"),
+            _ => first,
+        };
+        call.arguments.push(value);
+        Type::Void
+    }
+
+    fn lower(&self, call: &hir::Call, b: &mut Builder<'_>) -> Operand {
+        b.event(self.name(), &call.params, &call.arguments);
+        Operand::Imm(0)
+    }
+}
+
+impl Action for Print {
+    fn perform(&self, record: &Record<'_>, cx: &mut Context<'_, '_>) -> Result<Flow, Error> {
+        if let Some(Param::Map(map)) = record.param(0) {
+            let limit = |index| match record.param(index) {
+                Some(Param::Int(limit)) => u64::try_from(*limit).unwrap_or(0),
+                _ => 0,
+            };
+            let top = usize::try_from(limit(1)).unwrap_or(usize::MAX);
+            cx.print_map(*map, top, limit(2))?;
+        } else {
+            cx.printer.value(&record.value(0)?)?;
+        }
+        Ok(Flow::Continue)
+    }
+}
