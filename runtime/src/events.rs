@@ -27,7 +27,9 @@ const IDLE: Duration = Duration::from_millis(100);
 
 /// The reader's end of the ring buffer.
 pub(crate) struct Events {
-    ring: RingBuf<MapData>,
+    /// Mapped when the first record waits: that takes longer than all else at the start.
+    ring: Option<RingBuf<MapData>>,
+    map: MapId,
     wakeups: AsyncFd<OwnedFd>,
     maps: Rc<KernelMaps>,
     /// Where the level lies in the globals.
@@ -44,15 +46,11 @@ impl Events {
         manifest: &Manifest,
         maps: &Rc<KernelMaps>,
     ) -> Result<Events, Error> {
-        let failed = |error| Error::system("open the ring buffer", error);
         let kernel = maps.get(map)?;
-        let data = MapData::from_fd(kernel.try_clone_fd().map_err(failed)?)
-            .map_err(|error| failed(io::Error::other(error)))?;
-        let ring = RingBuf::try_from(Map::RingBuf(data))
-            .map_err(|error| failed(io::Error::other(error)))?;
-        let fd = ring.as_fd().try_clone_to_owned().map_err(failed)?;
+        let fd = kernel.try_clone_fd().map_err(failed)?;
         Ok(Events {
-            ring,
+            ring: None,
+            map,
             wakeups: sys::watch(fd).map_err(failed)?,
             maps: Rc::clone(maps),
             level_at: manifest.globals.wake_level,
@@ -61,9 +59,20 @@ impl Events {
         })
     }
 
+    /// Takes note of records that wait; to be called before a run of [`Events::next`].
+    pub(crate) fn look(&mut self) -> Result<(), Error> {
+        if self.ring.is_none() {
+            let kernel = self.maps.get(self.map)?;
+            if sys::is_readable(kernel.as_fd()).map_err(failed)? {
+                self.ring = Some(open(kernel)?);
+            }
+        }
+        Ok(())
+    }
+
     /// The next record, if there is one now.
     pub(crate) fn next(&mut self) -> Option<impl std::ops::Deref<Target = [u8]> + '_> {
-        self.ring.next()
+        self.ring.as_mut()?.next()
     }
 
     /// Waits until it is worth looking again. `came` says whether the last look found records.
@@ -98,4 +107,14 @@ impl Events {
             self.maps.set_word(at, level);
         }
     }
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::system("open the ring buffer", error)
+}
+
+fn open(kernel: &sys::Map) -> Result<RingBuf<MapData>, Error> {
+    let data = MapData::from_fd(kernel.try_clone_fd().map_err(failed)?)
+        .map_err(|error| failed(io::Error::other(error)))?;
+    RingBuf::try_from(Map::RingBuf(data)).map_err(|error| failed(io::Error::other(error)))
 }

@@ -204,10 +204,13 @@ fn create_maps(
     };
     let find = |symbol: &str| definitions.iter().position(|(name, _)| name == symbol);
     for schema in &manifest.maps {
-        let Storage::Map { .. } = schema.storage else {
+        let is_global = matches!(schema.storage, Storage::Global { .. });
+        // Nobody sends anything through it then, and it is the largest map of most scripts.
+        let is_idle = matches!(schema.role, MapRole::Events) && manifest.events.is_empty();
+        if is_global || is_idle {
             made.maps.maps.push(None);
             continue;
-        };
+        }
         let index = find(&schema.symbol);
         let definition = index.and_then(|index| definitions.get(index));
         let map = create_map(schema, definition.map(|(_, d)| d), btf, host)?;

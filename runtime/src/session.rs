@@ -208,7 +208,7 @@ impl<'a> Session<'a> {
         self.clock.passed("detach");
         match stop {
             // What came after the script's own end is none of its output.
-            Stop::Exit(_) => self.skip(),
+            Stop::Exit(_) => self.skip()?,
             Stop::Outside => self.drain_all().await?,
         }
         self.run_programs(When::End)?;
@@ -271,6 +271,7 @@ impl<'a> Session<'a> {
         let mut came = 0;
         let mut exit = None;
         if let Some(events) = &mut self.events {
+            events.look()?;
             while came < most && exit.is_none() {
                 let Some(record) = events.next() else { break };
                 came += 1;
@@ -302,10 +303,12 @@ impl<'a> Session<'a> {
     }
 
     /// Drops everything that is still in the ring buffer.
-    fn skip(&mut self) {
+    fn skip(&mut self) -> Result<(), Error> {
         if let Some(events) = &mut self.events {
+            events.look()?;
             while events.next().is_some() {}
         }
+        Ok(())
     }
 
     fn run_programs(&self, when: When) -> Result<(), Error> {
@@ -484,7 +487,7 @@ fn open_events(artifact: &Artifact, maps: &Rc<KernelMaps>) -> Result<Option<Even
     let manifest = &artifact.manifest;
     let schemas = manifest.maps.iter().zip(0..);
     for (schema, number) in schemas {
-        if matches!(schema.role, MapRole::Events) {
+        if matches!(schema.role, MapRole::Events) && !manifest.events.is_empty() {
             return Ok(Some(Events::of(MapId(number), manifest, maps)?));
         }
     }

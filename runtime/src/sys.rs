@@ -976,6 +976,18 @@ pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     Ok(watched?)
 }
 
+/// Whether a descriptor is readable now.
+pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut poll = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one record, valid for reads and writes; without waiting.
+    check(unsafe { libc::poll(&raw mut poll, 1, 0) })?;
+    Ok(poll.revents & libc::POLLIN != 0)
+}
+
 /// Asks a process to end.
 pub(crate) fn terminate(pidfd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: a null pointer asks for the default signal information; the rest are numbers.

@@ -210,7 +210,8 @@ impl Script {
                 key_size,
                 value_size,
                 max_entries,
-                flags: 0,
+                // BPF_F_NO_PREALLOC: thousands of elements per CPU take milliseconds to make.
+                flags: u32::from(kind == MapKind::PerCpuHash),
             },
             role,
             span: span(60, 61),
