@@ -1,6 +1,106 @@
 //! The `rbt` command: arguments in, exit status out.
+//!
+//! Chooses what to do and prints what a person should read. Holds no logic that a second
+//! front end would need.
 #![forbid(unsafe_code)]
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+mod args;
+mod list;
+mod run;
+mod show;
+
+use args::Args;
+use rbt_grammar::{Color, Diagnostic, Severity, SourceMap};
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// The script or the command line is wrong.
+const WRONG: u8 = 1;
+
+fn main() -> ExitCode {
+    let args = match args::parse(std::env::args_os().skip(1)) {
+        Ok(args) => args,
+        Err(why) => return usage(&why),
+    };
+    ExitCode::from(choose(&args))
+}
+
+fn choose(args: &Args) -> u8 {
+    if args.help {
+        return print(&args::help());
+    }
+    if args.version {
+        return print(&format!("rbt v{}\n", env!("CARGO_PKG_VERSION")));
+    }
+    if args.info {
+        return print(&show::info());
+    }
+    if let Some(word) = &args.doc {
+        return print_or(show::doc(word));
+    }
+    if let Some(code) = &args.explain {
+        return print_or(show::explain(code));
+    }
+    if args.lists {
+        return list::list(args);
+    }
+    if args.program.is_none() && args.words.is_empty() && std::env::args_os().len() == 1 {
+        complain(&args::help());
+        return WRONG;
+    }
+    run::run(args)
+}
+
+fn usage(why: &str) -> ExitCode {
+    complain(&format!(
+        "ERROR: USAGE: {why}\n\n`rbt --help` lists the options.\n"
+    ));
+    ExitCode::from(WRONG)
+}
+
+/// Prints data; nobody reading it any more is no failure.
+fn print(text: &str) -> u8 {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => WRONG,
+        _ => 0,
+    }
+}
+
+fn print_or(text: Result<String, String>) -> u8 {
+    match text {
+        Ok(text) => print(&text),
+        Err(why) => {
+            complain(&format!("ERROR: {why}\n"));
+            WRONG
+        }
+    }
+}
+
+/// Writes to stderr; if that is gone, there is nobody to tell.
+fn complain(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Shows diagnostics; without `warnings`, only what is fatal.
+fn show_all(diagnostics: &[Diagnostic], sources: &SourceMap, warnings: bool) {
+    for diagnostic in diagnostics {
+        if warnings || diagnostic.severity >= Severity::Error {
+            complain(&diagnostic.render(sources, color()));
+        }
+    }
+}
+
+/// Colours where both streams are terminals, unless the environment says otherwise.
+fn color() -> Color {
+    let wish = std::env::var("RBT_COLOR").or_else(|_| std::env::var("BPFTRACE_COLOR"));
+    let is_terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    match wish.as_deref() {
+        Ok("always") => Color::Always,
+        Ok("never") => Color::Never,
+        _ if is_terminal && !is_unwanted => Color::Always,
+        _ => Color::Never,
+    }
 }
