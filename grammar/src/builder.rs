@@ -19,7 +19,7 @@ use expression::as_value;
 ///
 /// A pass may use 40 KiB of stack for each of them (its frames for a block, a statement and
 /// an expression, in a debug build) before 8 MiB are spent.
-pub(crate) const MAX_HEIGHT: u16 = 200;
+pub(crate) const MAX_HEIGHT: u16 = 400;
 
 /// A node with the number of nodes on its longest path downwards.
 #[derive(Clone, Debug)]

@@ -279,7 +279,7 @@ fn what_is_too_deep_is_said_once() {
         ("BEGIN { ", "if (1) { } else ", "{ } }"),
     ] {
         let close = if again == "(" { ")" } else { "" };
-        let text = format!("{before}{}1{}{after}", again.repeat(300), close.repeat(300));
+        let text = format!("{before}{}1{}{after}", again.repeat(500), close.repeat(500));
         let text = text.replace("1; }1", "1; }").replace("else 1{", "else {");
         let (_, parsed) = parse_text("deep.bt", &text);
         let found: Vec<_> = parsed.diagnostics.iter().map(|d| d.code).collect();

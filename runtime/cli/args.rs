@@ -221,7 +221,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
                 row.ok_or_else(|| format!("unknown option -{letter}"))?
             }
             Arg::Long(name) => {
-                let row = TABLE.iter().find(|row| !name.is_empty() && row.long == name);
+                let row = TABLE
+                    .iter()
+                    .find(|row| !name.is_empty() && row.long == name);
                 row.ok_or_else(|| format!("unknown option --{name}"))?
             }
         };

@@ -13,9 +13,10 @@ use rbt_stdlib::VOCABULARY;
 pub(crate) fn list(args: &Args) -> u8 {
     let host = Host::new(TracedProcess::default());
     let is_script = args.program.is_some()
-        || args.words.first().is_some_and(|word| {
-            !word.contains([':', '*']) && std::path::Path::new(word).is_file()
-        });
+        || args
+            .words
+            .first()
+            .is_some_and(|word| !word.contains([':', '*']) && std::path::Path::new(word).is_file());
     if is_script {
         return list_script(args, &host);
     }
@@ -114,7 +115,10 @@ fn is_named(pattern: &str, name: &str) -> bool {
         return true;
     }
     let rest = name.split_once(':').map_or(name, |(_, rest)| rest);
-    rbt_stdlib::is_match(pattern, rest) || rest.split(':').any(|part| rbt_stdlib::is_match(pattern, part))
+    rbt_stdlib::is_match(pattern, rest)
+        || rest
+            .split(':')
+            .any(|part| rbt_stdlib::is_match(pattern, part))
 }
 
 fn without_place(diagnostic: rbt_grammar::Diagnostic) -> Box<rbt_grammar::Diagnostic> {

@@ -27,14 +27,10 @@ pub(crate) fn run(args: &Args) -> u8 {
 pub(crate) fn script(args: &Args) -> Result<(SourceMap, SourceId, Vec<String>), Refused> {
     let mut sources = SourceMap::new();
     let (name, text, parameters) = match &args.program {
-        Some(text) if !text.is_empty() => {
-            (String::from("stdin"), text.clone(), args.words.clone())
-        }
+        Some(text) if !text.is_empty() => (String::from("stdin"), text.clone(), args.words.clone()),
         _ => {
             let Some((file, parameters)) = args.words.split_first() else {
-                return Err(String::from(
-                    "USAGE: filename or -e 'program' required.",
-                ));
+                return Err(String::from("USAGE: filename or -e 'program' required."));
             };
             let name = if file == "-" { "stdin" } else { file };
             (name.to_owned(), read(file)?, parameters.to_vec())
@@ -85,8 +81,7 @@ pub(crate) fn options(args: &Args, positional: Vec<String>) -> Result<Options, R
     let print = match &args.stage {
         None => None,
         Some(name) => Some(
-            Stage::named(name)
-                .ok_or_else(|| format!("USAGE: invalid option for -d: {name}"))?,
+            Stage::named(name).ok_or_else(|| format!("USAGE: invalid option for -d: {name}"))?,
         ),
     };
     Ok(Options {

@@ -11,6 +11,8 @@ mod function;
 mod probe;
 mod word;
 
+pub use probe::is_match;
+
 use rbt_compiler::vocabulary::Vocabulary;
 use rbt_runtime::vocabulary::Handlers;
 

@@ -595,7 +595,7 @@ impl Builder<'_> {
             let offset = i64::from(field.offset);
             return self.memory_scalar(context, offset, Space::Direct, access, field.encoding);
         };
-        let value = self.from_source(mapped.from);
+        let value = self.source_value(mapped.from);
         let shift = i64::from(field.offset & 7) * 8;
         let value = match shift {
             0 => value,
@@ -608,7 +608,7 @@ impl Builder<'_> {
     }
 
     /// The 8 bytes of a source.
-    pub(super) fn from_source(&mut self, source: ArgumentSource) -> Operand {
+    pub(super) fn source_value(&mut self, source: ArgumentSource) -> Operand {
         let base = self.context;
         let at = |byte: u32| Address::reg(base).plus(i32::try_from(byte).unwrap_or(i32::MAX));
         match source {

@@ -61,8 +61,7 @@ impl Builder<'_> {
             self.call_void(helpers::PROBE_READ_KERNEL, &[dst, count, src]);
             return;
         }
-        let alignment = to.offset | from.offset;
-        for (at, size) in pieces(alignment, bytes) {
+        for (at, size) in common_pieces(to.offset, from.offset, bytes) {
             let value = self.load(from.plus(at), size);
             self.put(to.plus(at), value, size);
         }
@@ -163,13 +162,20 @@ impl Builder<'_> {
 }
 
 /// Cuts `bytes` at `offset` into naturally aligned accesses: where each is and its size.
-fn pieces(offset: i32, bytes: u32) -> Vec<(i32, Size)> {
+pub(super) fn pieces(offset: i32, bytes: u32) -> Vec<(i32, Size)> {
+    common_pieces(offset, offset, bytes)
+}
+
+/// The same for two places at once: each access is aligned in both.
+pub(super) fn common_pieces(first: i32, second: i32, bytes: u32) -> Vec<(i32, Size)> {
     let mut pieces = Vec::new();
     let mut at = 0;
     while at < bytes {
-        let place = offset.unsigned_abs().wrapping_add(at);
+        let is_aligned = |offset: i32, size| offset.unsigned_abs().wrapping_add(at) % size == 0;
         let mut size = 8;
-        while size > 1 && (place % size != 0 || at + size > bytes) {
+        while size > 1
+            && !(is_aligned(first, size) && is_aligned(second, size) && at + size <= bytes)
+        {
             size /= 2;
         }
         let width = Size::from_bytes(size).unwrap_or(Size::B1);
@@ -191,5 +197,6 @@ mod tests {
         );
         assert_eq!(pieces(4, 12), [(0, Size::B4), (4, Size::B8)]);
         assert_eq!(pieces(3, 2), [(0, Size::B1), (1, Size::B1)]);
+        assert_eq!(common_pieces(8, 4, 8), [(0, Size::B4), (4, Size::B4)]);
     }
 }

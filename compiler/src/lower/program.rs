@@ -234,7 +234,7 @@ impl Builder<'_> {
                 table: values,
             } => {
                 let Some(table) = table else { return };
-                let number = self.from_source(*number);
+                let number = self.source_value(*number);
                 let count = i64::try_from(values.len()).unwrap_or(i64::MAX);
                 self.when(Comparison::GreaterEqual, number, count, Self::leave);
                 let key = self.temporary(8, "the number of the event");

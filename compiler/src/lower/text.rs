@@ -1,6 +1,7 @@
 //! Comparing values in memory: texts, arrays, tuples.
 
 use super::Builder;
+use super::memory::{common_pieces, pieces};
 use crate::hir::Expr;
 use crate::ir::{Address, Comparison, Label, Operand, Size};
 use crate::types::{Type, layout};
@@ -45,22 +46,16 @@ impl Builder<'_> {
         if bytes.len() < capacity {
             bytes.push(0);
         }
-        let mut at = 0_usize;
-        while at < bytes.len() {
-            let left = bytes.len() - at;
-            let size = [Size::B8, Size::B4, Size::B2, Size::B1]
-                .into_iter()
-                .find(|s| s.bytes() as usize <= left)
-                .unwrap_or(Size::B1);
-            let count = size.bytes() as usize;
+        let count = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        for (at, size) in pieces(from.offset, count) {
+            let start = usize::try_from(at).unwrap_or(usize::MAX);
             let mut word = [0; 8];
-            for (to, from) in word.iter_mut().zip(bytes.iter().skip(at).take(count)) {
+            let part = bytes.iter().skip(start).take(size.bytes() as usize);
+            for (to, from) in word.iter_mut().zip(part) {
                 *to = *from;
             }
-            let offset = i32::try_from(at).unwrap_or(i32::MAX);
-            let value = self.load(from.plus(offset), size);
+            let value = self.load(from.plus(at), size);
             self.differ_if_not_equal(value.into(), Operand::Imm(i64::from_le_bytes(word)), differ);
-            at += count;
         }
     }
 
@@ -104,17 +99,10 @@ impl Builder<'_> {
             std::cmp::Ordering::Less => Some(second),
             std::cmp::Ordering::Greater => Some(first),
         };
-        let mut at = 0;
-        while at < common {
-            let size = [Size::B8, Size::B4, Size::B2, Size::B1]
-                .into_iter()
-                .find(|s| at + s.bytes() <= common)
-                .unwrap_or(Size::B1);
-            let offset = i32::try_from(at).unwrap_or(i32::MAX);
-            let left = self.load(first.plus(offset), size);
-            let right = self.load(second.plus(offset), size);
+        for (at, size) in common_pieces(first.offset, second.offset, common) {
+            let left = self.load(first.plus(at), size);
+            let right = self.load(second.plus(at), size);
             self.differ_if_not_equal(left.into(), right.into(), differ);
-            at += size.bytes();
         }
         if let Some(longer) = longer {
             // Zeros follow a text, so this is zero unless the longer one goes on.

@@ -8,7 +8,7 @@ use rbt_compiler::ir::{Address, AluOp, Comparison, Operand, Reg, Size};
 use rbt_compiler::lower::{Builder, Fill};
 use rbt_compiler::pass::check::{Check, kind_name};
 use rbt_compiler::types::{I64, Space, Type, U64};
-use rbt_compiler::vocabulary::Function;
+use rbt_compiler::vocabulary::{ArgumentKind, Function};
 use rbt_grammar::{Diagnostic, codes};
 
 word! {
@@ -36,6 +36,13 @@ const COMPUTED: i64 = 2;
 impl Function for Str {
     fn arity(&self) -> (usize, usize) {
         (1, 2)
+    }
+
+    fn argument(&self, index: usize) -> ArgumentKind {
+        match index {
+            0 => ArgumentKind::Text,
+            _ => ArgumentKind::Value,
+        }
     }
 
     fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
@@ -380,7 +387,7 @@ impl Function for Strncmp {
                 .into_iter()
                 .find(|size| {
                     let bytes = size.bytes();
-                    aligned.unsigned_abs() % bytes == 0 && at + bytes <= common
+                    aligned.unsigned_abs().is_multiple_of(bytes) && at + bytes <= common
                 })
                 .unwrap_or(Size::B1);
             let offset = i32::try_from(at).unwrap_or(i32::MAX);

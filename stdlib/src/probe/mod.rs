@@ -10,6 +10,8 @@ mod timer;
 mod tracepoint;
 mod wildcard;
 
+pub use wildcard::matches as is_match;
+
 use rbt_compiler::artifact::When;
 use rbt_compiler::target::{Feature, Target, TargetError};
 use rbt_compiler::vocabulary::{ProbeContext, ProbeSpec, Provider, SiteSource};

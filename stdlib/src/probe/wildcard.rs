@@ -15,7 +15,7 @@ pub(super) fn has_pattern(spec: &ProbeSpec<'_>) -> bool {
 }
 
 /// Whether `text` is what `pattern` describes.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let first = pieces.next().unwrap_or("");
     let Some(mut rest) = text.strip_prefix(first) else {

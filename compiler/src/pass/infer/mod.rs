@@ -132,6 +132,8 @@ pub struct MapTypes {
     value_is_flexible: bool,
     aggregate: Option<AggregateTypes>,
     declared: Option<(Declared, Span)>,
+    /// Whether another map's aggregation is assigned to it, which only an integer map allows.
+    gets_aggregate: bool,
     span: Span,
 }
 
@@ -154,6 +156,7 @@ impl MapTypes {
             value_is_flexible: false,
             aggregate: None,
             declared: None,
+            gets_aggregate: false,
             span,
         }
     }
@@ -259,7 +262,7 @@ impl<'a, 't> Infer<'a, 't> {
     /// Types of variables and maps that nothing decides: integers.
     fn settle(&mut self) {
         for map in &mut self.maps {
-            if map.value == Type::Unknown && map.aggregate.is_none() {
+            if map.value == Type::Unknown && map.aggregate.is_none() && !map.gets_aggregate {
                 map.value = I64;
                 self.changed = true;
             }

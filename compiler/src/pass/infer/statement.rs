@@ -311,6 +311,10 @@ impl Infer<'_, '_> {
             let (name, ty) = (variable.name.clone(), variable.ty.clone());
             return self.assign_fixed(id, &name, &ty, value, new);
         }
+        if new.is_absorbing() {
+            let ty = variable.ty.clone();
+            return StmtKind::SetVariable(id, convert(value, &ty));
+        }
         let old = (variable.ty.clone(), variable.is_flexible);
         let first = variable.span;
         let name = variable.name.clone();
@@ -430,6 +434,7 @@ impl Infer<'_, '_> {
         if let Type::Aggregate(aggregate) = &value_ty {
             let is_int = matches!(self.map_value_type(map), Type::Int(_)) && aggregate.is_castable;
             if !is_int {
+                self.map(map).gets_aggregate = true;
                 let message = format!(
                     "Map value '{value_ty}' cannot be assigned from one map to another. The \
                      function that returns this type must be called directly e.g. `@{name} = \
@@ -482,6 +487,10 @@ impl Infer<'_, '_> {
         at: Span,
     ) -> Option<Type> {
         let facts = self.map(map);
+        if new.is_absorbing() {
+            // Nothing is learned from it, in this round.
+            return Some(facts.value.clone());
+        }
         if facts.aggregate.is_none() {
             let old = (facts.value.clone(), facts.value_is_flexible);
             let joined = promote((&old.0, old.1), (new, flexible));
