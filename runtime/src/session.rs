@@ -129,6 +129,11 @@ impl<'a> Session<'a> {
         options: Options,
     ) -> Result<Session<'a>, Error> {
         let mut clock = Phases::new(options.is_verbose);
+        host.check_privileges()
+            .map_err(|diagnostic| Error::Refused {
+                diagnostic: Box::new(diagnostic),
+                status: 1,
+            })?;
         let printer = open_printer(&options)?;
         let loaded = load::load(artifact, sources, host)?;
         clock.passed("load");
