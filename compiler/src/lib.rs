@@ -124,8 +124,10 @@ fn recipe(
     };
     let (config, found) = pass::settings::run(&tree, options.config.clone(), &is_fixed);
     out.diagnostics.extend(found);
-    // A tree with holes would only add complaints about what fell into them.
-    go_on(out)?;
+    if out.listing.is_some() {
+        return None;
+    }
+    let has_holes = is_fatal(out);
 
     let (clauses, found) = pass::probes::run(&tree, vocabulary, &types, target, &config, sources);
     out.diagnostics.extend(found);
@@ -136,6 +138,7 @@ fn recipe(
         config: &config,
         macros: &preamble.macros,
         options,
+        has_holes,
     };
     let (program, found) = pass::infer::run(&tree, &clauses, &input);
     out.diagnostics.extend(found);

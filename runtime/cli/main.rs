@@ -16,8 +16,6 @@ use std::process::ExitCode;
 
 /// The script or the command line is wrong.
 const WRONG: u8 = 1;
-/// The machine refused.
-const MACHINE: u8 = 255;
 
 /// Bytes of stack for all the work. Compiling recurses as deep as a script nests, and the
 /// grammar's limit on that is meant for this much; pages that are not reached cost nothing.
@@ -28,16 +26,8 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(why) => return usage(&why),
     };
-    let worker = std::thread::Builder::new().stack_size(STACK);
-    match worker.spawn(move || choose(&args)).map(|w| w.join()) {
-        Ok(Ok(status)) => ExitCode::from(status),
-        // The panic said what happened.
-        Ok(Err(_)) => ExitCode::from(MACHINE),
-        Err(error) => {
-            complain(&format!("ERROR: cannot start a thread: {error}\n"));
-            ExitCode::from(MACHINE)
-        }
-    }
+    // Not on a thread of its own: scripts see the tracer's thread in BEGIN and END.
+    ExitCode::from(stacker::grow(STACK, || choose(&args)))
 }
 
 fn choose(args: &Args) -> u8 {

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::nearest;
 use crate::structs::TypeTable;
 use crate::target::Target;
+use crate::types::Space;
 use crate::vocabulary::{Needs, Place, ProbeContext, ProbeSpec, Provider, Vocabulary};
 use rbt_grammar::ast;
 use rbt_grammar::{Diagnostic, Diagnostics, Severity, SourceMap, Span, codes};
@@ -19,6 +20,9 @@ pub struct Probed<'a> {
     pub places: Vec<Place>,
     /// What holds at each of them.
     pub context: ProbeContext,
+    /// Whether the attach points are wrong, so that the context is only a guess that lets the
+    /// rest of the clause be checked.
+    pub is_guess: bool,
 }
 
 /// Resolves the attach points of all clauses.
@@ -47,8 +51,13 @@ pub fn run<'a>(
             arguments: has_macros || text.contains("args"),
             ..Needs::default()
         };
+        let before = diagnostics.len();
         let found = places(clause, vocabulary, target, config, &mut diagnostics);
         if found.is_empty() {
+            let new = diagnostics.get(before..).unwrap_or_default();
+            if new.iter().any(Diagnostic::is_fatal) {
+                probed.extend(guess(clause, vocabulary));
+            }
             continue;
         }
         group(
@@ -83,6 +92,32 @@ pub fn run<'a>(
         );
     }
     (probed, diagnostics)
+}
+
+/// A clause whose attach points are wrong, so that its body is checked all the same.
+fn guess<'a>(clause: &'a ast::Clause, vocabulary: &Vocabulary) -> Option<Probed<'a>> {
+    let name = clause.attach_points.first()?.parts.first()?;
+    let provider = vocabulary
+        .provider(&name.node.text)
+        .or_else(|| vocabulary.providers.first().copied())?;
+    let place = Place {
+        parts: Vec::new(),
+        text: String::new(),
+    };
+    Some(Probed {
+        clause,
+        provider,
+        places: Vec::new(),
+        context: ProbeContext {
+            provider,
+            place,
+            space: Space::Kernel,
+            arguments: None,
+            numbered: 0,
+            when: provider.when(),
+        },
+        is_guess: true,
+    })
 }
 
 type Found = (&'static dyn Provider, Place);
@@ -232,6 +267,7 @@ fn group<'a>(
                         provider,
                         places: vec![place],
                         context,
+                        is_guess: false,
                     }),
                 }
             }

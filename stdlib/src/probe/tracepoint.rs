@@ -5,6 +5,7 @@ use super::wildcard::{has_pattern, is_pattern, matches};
 use super::{site_source, unanswered, wrong_parts};
 use crate::word::word;
 use rbt_compiler::artifact::{AttachTarget, ProgramKind};
+use rbt_compiler::nearest::nearest;
 use rbt_compiler::structs::{TypeTable, is_common_field};
 use rbt_compiler::target::{Feature, Target};
 use rbt_compiler::types::Space;
@@ -329,6 +330,19 @@ impl Provider for Tracepoint {
             numbered: 0,
             when: self.when(),
         })
+    }
+
+    fn nearest(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Option<String> {
+        let categories = target.tracepoint_categories().ok()?;
+        let (category, event) = (spec.part(0), spec.part(1));
+        let category = if categories.iter().any(|known| known == category) {
+            category
+        } else {
+            nearest(category, categories.iter().map(String::as_str))?
+        };
+        let events = target.tracepoint_events(category).ok()?;
+        let event = nearest(event, events.iter().map(String::as_str))?;
+        Some(format!("tracepoint:{category}:{event}"))
     }
 
     fn routes(&self, places: &[Place], needs: Needs, target: &dyn Target) -> Vec<Route> {

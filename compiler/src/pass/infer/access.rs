@@ -20,6 +20,9 @@ impl Infer<'_, '_> {
             ..Needs::default()
         });
         let Some(arguments) = self.probe().arguments.clone() else {
+            if self.is_guess {
+                return Expr::new(ExprKind::Zero, Type::Error, span);
+            }
             let probe = self.probe().provider.name();
             let is_special = self.probe().when != crate::artifact::When::Attached;
             let probe = if is_special { "special" } else { probe };

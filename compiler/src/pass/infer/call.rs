@@ -18,6 +18,7 @@ impl Infer<'_, '_> {
                 };
                 Expr::new(kind, ty, span)
             }
+            Err(_) if self.is_guess => Expr::new(ExprKind::Zero, Type::Error, span),
             Err(not_here) => {
                 let mut diagnostic = Diagnostic::error(
                     codes::NOT_OFFERED,

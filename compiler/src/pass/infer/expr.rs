@@ -214,6 +214,9 @@ impl Infer<'_, '_> {
 
     pub(super) fn variable_expr(&mut self, name: &str, span: Span) -> Expr {
         let Some(id) = self.find_variable(name) else {
+            if self.input.has_holes {
+                return Expr::new(ExprKind::Zero, Type::Error, span);
+            }
             let mut diagnostic = Diagnostic::error(
                 codes::UNDEFINED_VARIABLE,
                 format!("Undefined or undeclared variable: ${name}"),

@@ -41,6 +41,9 @@ pub struct Input<'a, 't> {
     pub macros: &'a Macros,
     /// The caller's options.
     pub options: &'a Options,
+    /// Whether something of the text could not be understood: what it may have assigned is
+    /// then not missed.
+    pub has_holes: bool,
 }
 
 /// Rounds after which types must have settled: each round can only widen.
@@ -64,6 +67,7 @@ pub fn run(
         next_variable: 0,
         scopes: Vec::new(),
         probe: None,
+        is_guess: false,
         needs: Needs::default(),
         changed: false,
         diagnostics: Vec::new(),
@@ -205,6 +209,7 @@ struct Infer<'a, 't> {
     next_variable: usize,
     scopes: Vec<HashMap<String, VariableId>>,
     probe: Option<ProbeContext>,
+    is_guess: bool,
     needs: Needs,
     changed: bool,
     diagnostics: Diagnostics,
@@ -218,6 +223,7 @@ impl<'a, 't> Infer<'a, 't> {
         self.next_variable = 0;
         self.scopes = vec![HashMap::new()];
         self.probe = Some(probed.context.clone());
+        self.is_guess = probed.is_guess;
         self.needs = Needs::default();
         let clause = probed.clause;
         let mut body = Vec::new();
@@ -261,19 +267,24 @@ impl<'a, 't> Infer<'a, 't> {
 
     /// Types of variables and maps that nothing decides: integers.
     fn settle(&mut self) {
+        let ty = if self.input.has_holes {
+            Type::Error
+        } else {
+            I64
+        };
         for map in &mut self.maps {
             if map.value == Type::Unknown && map.aggregate.is_none() && !map.gets_aggregate {
-                map.value = I64;
+                map.value = ty.clone();
                 self.changed = true;
             }
             if map.is_keyed && map.key.as_ref().is_none_or(|key| *key == Type::Unknown) {
-                map.key = Some(I64);
+                map.key = Some(ty.clone());
                 self.changed = true;
             }
         }
         for variable in self.variables.iter_mut().flatten() {
             if variable.ty == Type::Unknown {
-                variable.ty = I64;
+                variable.ty = ty.clone();
                 self.changed = true;
             }
         }

@@ -63,10 +63,12 @@ impl Infer<'_, '_> {
                 then,
                 otherwise,
             } => {
+                let is_comptime = matches!(condition.kind, ast::ExprKind::Comptime(_));
                 let condition = self.condition(condition);
-                let then_dead = condition.as_int() == Some(0);
-                let else_dead = condition.as_int().is_some_and(|v| v != 0);
-                // A branch that a constant rules out does not count, not even for types.
+                let constant = condition.as_int().filter(|_| is_comptime);
+                let then_dead = constant == Some(0);
+                let else_dead = constant.is_some_and(|v| v != 0);
+                // A branch that `comptime` rules out does not count, not even for types.
                 let then = if then_dead {
                     Vec::new()
                 } else {
