@@ -24,6 +24,10 @@ const NO_PREALLOC: u32 = 1;
 /// Bytes of the ring buffer unless the script sets them.
 const RING_BYTES: u32 = 1 << 22;
 
+/// Bytes of a keyed aggregation's slot above which all CPUs share one: `max_map_keys` of them
+/// for each CPU would be too much memory to set aside.
+const LARGE_SLOT: u32 = 64;
+
 /// One program to make: a clause, one of its routes, and what it got.
 #[derive(Debug)]
 pub struct PlannedProgram {
@@ -320,7 +324,8 @@ fn script_map(
             (value, slot_size, true)
         }
     };
-    let is_per_cpu = is_aggregate && !usage.read.contains(&number);
+    let is_shared = usage.read.contains(&number) || (map.key.is_some() && size > LARGE_SLOT);
+    let is_per_cpu = is_aggregate && !is_shared;
     let Some(key) = &map.key else {
         let value_size = size.next_multiple_of(8).saturating_add(8);
         let role = MapRole::Script { key: None, value };
@@ -364,8 +369,10 @@ fn script_map(
     let default = u32::try_from(program.config.max_map_keys).unwrap_or(u32::MAX);
     let entries = declared.map_or(default, |d| d.entries).max(1);
     // Without preallocation a map costs nothing until it is used; older kernels cannot
-    // allocate safely wherever a program may run.
-    let flags = if !is_lru && target.has(Feature::SafeHashAllocation) {
+    // allocate safely wherever a program may run. Elements with a value for each CPU are
+    // allocated before: the kernel keeps only three spare ones, and an interrupt that meets
+    // four new keys would lose one.
+    let flags = if !is_lru && !is_per_cpu && target.has(Feature::SafeHashAllocation) {
         NO_PREALLOC
     } else {
         0

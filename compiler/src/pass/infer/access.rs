@@ -138,6 +138,10 @@ impl Infer<'_, '_> {
         };
         let mut diagnostic =
             Diagnostic::error(codes::UNKNOWN_FIELD, message, span, "no such member");
+        if is_arguments {
+            let probe = self.probe().place.text.clone();
+            diagnostic = diagnostic.note(format!("the arguments are those of `{probe}`"));
+        }
         if let Some(near) = self.input.types.nearest_field(record, name) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         } else if is_arguments {
