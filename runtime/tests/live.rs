@@ -202,6 +202,8 @@ impl Script {
             size: 8,
             is_signed: true,
         };
+        let host = Host::new(TracedProcess::default());
+        let is_lazy = host.has(Feature::SafeHashAllocation);
         let map = |name: &str, kind, key_size, value_size, max_entries, role| MapSchema {
             name: String::new(),
             symbol: name.to_owned(),
@@ -211,7 +213,7 @@ impl Script {
                 value_size,
                 max_entries,
                 // BPF_F_NO_PREALLOC: thousands of elements per CPU take milliseconds to make.
-                flags: u32::from(kind == MapKind::PerCpuHash),
+                flags: u32::from(kind == MapKind::PerCpuHash && is_lazy),
             },
             role,
             span: span(60, 61),
