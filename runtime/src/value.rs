@@ -61,8 +61,8 @@ pub enum Value<'a> {
     },
     /// A stack trace.
     Stack(Stack),
-    /// Count, average and total of some integers.
-    Stats(Stats),
+    /// Count, average and total of some integers; boxed, as maps may hold a million values.
+    Stats(Box<Stats>),
     /// How many values fell into which interval.
     Histogram(Histogram),
 }
@@ -187,10 +187,10 @@ impl Value<'_> {
         match self {
             Value::Int(value) => Value::Int(value / signed),
             Value::Unsigned(value) => Value::Unsigned(value / divisor),
-            Value::Stats(stats) => Value::Stats(Stats {
-                average: stats.average / i128::from(divisor),
-                ..stats
-            }),
+            Value::Stats(mut stats) => {
+                stats.average /= i128::from(divisor);
+                Value::Stats(stats)
+            }
             Value::Histogram(mut histogram) => {
                 if matches!(histogram.scale, Scale::Powers { .. }) {
                     for bucket in &mut histogram.buckets {
@@ -219,6 +219,12 @@ impl From<u64> for Value<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_small() {
+        // A map of a million elements has a million keys and values.
+        assert!(size_of::<Value<'_>>() <= 40, "{}", size_of::<Value<'_>>());
+    }
 
     #[test]
     fn histograms_keep_what_lies_between() {

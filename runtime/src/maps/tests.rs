@@ -80,7 +80,9 @@ fn shown(manifest: &Manifest, elements: &Elements, top: usize, divisor: u64) -> 
     let mut report = report(&decoder, &HANDLERS, MapId(0), elements).expect("a report");
     report.keep(top, divisor);
     let mut out = Vec::new();
-    text::write_map(&report, &mut out);
+    for (key, value) in &report.entries {
+        text::write_element(&report.name, key.as_ref(), value, &mut out);
+    }
     String::from_utf8(out).expect("text")
 }
 

@@ -154,7 +154,12 @@ impl Printer {
     /// Writes a map.
     pub fn map(&mut self, map: &MapReport<'_>) -> io::Result<()> {
         match self.format {
-            OutputFormat::Text => text::write_map(map, &mut self.pending),
+            OutputFormat::Text => {
+                for (key, value) in &map.entries {
+                    text::write_element(&map.name, key.as_ref(), value, &mut self.pending);
+                    self.written()?;
+                }
+            }
             OutputFormat::Json => json::write_map(map, &mut self.pending),
         }
         self.written()

@@ -7,7 +7,6 @@ use std::io::Write;
 
 use rbt_compiler::artifact::StackMode;
 
-use crate::maps::MapReport;
 use crate::value::{Bucket, Frame, Histogram, Scale, Stack, Value};
 
 /// Columns of a histogram's bar.
@@ -90,24 +89,27 @@ pub(crate) fn write_key(key: &Value<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a map: one line for each element, or a chart.
-pub(crate) fn write_map(map: &MapReport<'_>, out: &mut Vec<u8>) {
-    for (key, value) in &map.entries {
-        out.extend_from_slice(map.name.as_bytes());
-        if let Some(key) = key {
-            out.push(b'[');
-            write_key(key, out);
-            out.push(b']');
-        }
-        if let Value::Histogram(histogram) = value {
-            out.extend_from_slice(b":\n");
-            write_histogram(histogram, out);
-        } else {
-            out.extend_from_slice(b": ");
-            write_value(value, out);
-        }
-        out.push(b'\n');
+/// Appends one element of a map: a line, or a chart.
+pub(crate) fn write_element(
+    name: &str,
+    key: Option<&Value<'_>>,
+    value: &Value<'_>,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(name.as_bytes());
+    if let Some(key) = key {
+        out.push(b'[');
+        write_key(key, out);
+        out.push(b']');
     }
+    if let Value::Histogram(histogram) = value {
+        out.extend_from_slice(b":\n");
+        write_histogram(histogram, out);
+    } else {
+        out.extend_from_slice(b": ");
+        write_value(value, out);
+    }
+    out.push(b'\n');
 }
 
 fn put(out: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {

@@ -161,7 +161,7 @@ impl Aggregation for Stats {
 
 impl Fold for Stats {
     fn fold(&self, _: &[i64], is_signed: bool, slots: &[&[u8]]) -> Value<'static> {
-        Value::Stats(gather(is_signed, slots))
+        Value::Stats(Box::new(gather(is_signed, slots)))
     }
 
     fn order(&self) -> Order {
@@ -190,6 +190,6 @@ mod tests {
             average: 7,
             total: 15,
         };
-        assert_eq!(Stats.fold(&[], true, &[&a, &b]), Value::Stats(expected));
+        assert_eq!(Stats.fold(&[], true, &[&a, &b]), Value::Stats(Box::new(expected)));
     }
 }
