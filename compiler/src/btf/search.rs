@@ -3,7 +3,7 @@
 //! Takes names; gives the lowest type number that bears one, as the kernel's own search does.
 
 use super::read::{self, Kind, Record};
-use super::{Btf, TypeId};
+use super::{Btf, BtfType, TypeId};
 use crate::nearest;
 
 impl Btf {
@@ -35,6 +35,22 @@ impl Btf {
     /// The function of that name.
     pub fn find_function(&self, name: &str) -> Option<TypeId> {
         self.find(name, |kind| kind == Kind::Function)
+    }
+
+    /// The prototype, or the function, of a tracepoint's handlers: its first parameter is the
+    /// handler's own, the others are what the tracepoint passes. With names where the kernel
+    /// kept a function of that prototype.
+    pub fn tracepoint_handler(&self, event: &str) -> Option<TypeId> {
+        let function = self.find_function(&format!("__traceiter_{event}"));
+        if let Some(function) =
+            function.or_else(|| self.find_function(&format!("__bpf_trace_{event}")))
+        {
+            return Some(function);
+        }
+        match self.resolved(self.find_typedef(&format!("btf_trace_{event}"))?) {
+            BtfType::Pointer(prototype) => Some(self.resolve(prototype)),
+            _ => None,
+        }
     }
 
     /// The variable of that name (per-CPU variables are all the kernel describes).

@@ -4,7 +4,7 @@
 //! that trace them are handed the registers. A slot holds its value in the lowest bytes.
 
 use super::TypeTable;
-use crate::btf::{BtfType, TypeId};
+use crate::btf::TypeId;
 use crate::types::{Encoding, Field, Origin, Space, StructRef, Type};
 use std::rc::Rc;
 
@@ -42,14 +42,9 @@ impl TypeTable<'_> {
         event: &str,
         space: Space,
     ) -> Option<StructRef> {
-        let btf = self.btf()?;
-        // The kernel names the type of every tracepoint's handler, whose first parameter is
-        // the handler's own.
-        let handler = btf.find_typedef(&format!("btf_trace_{event}"))?;
-        let BtfType::Pointer(prototype) = btf.resolved(handler) else {
-            return None;
-        };
-        Some(self.slots(name, btf.resolve(prototype), 1, space))
+        let prototype = self.btf()?.tracepoint_handler(event)?;
+        // The first parameter is the handler's own.
+        Some(self.slots(name, prototype, 1, space))
     }
 
     fn slots(&self, name: &str, function: TypeId, skipped: usize, space: Space) -> StructRef {

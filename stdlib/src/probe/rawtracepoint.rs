@@ -103,14 +103,10 @@ impl Provider for RawTracepoint {
         _: &dyn Target,
     ) -> Result<ProbeContext, Diagnostic> {
         let event = place.parts.get(1).map_or("", String::as_str);
-        let mut numbered = MOST_ARGUMENTS;
-        let mut arguments = None;
-        if needs.arguments || needs.context {
-            arguments = types.raw_tracepoint_arguments("args", event, Space::Kernel);
-            if let Some(found) = &arguments {
-                numbered = found.size / 8;
-            }
-        }
+        let arguments = types.raw_tracepoint_arguments("args", event, Space::Kernel);
+        let numbered = arguments
+            .as_ref()
+            .map_or(MOST_ARGUMENTS, |found| found.size / 8);
         Ok(ProbeContext {
             provider: &RawTracepoint,
             place: place.clone(),
@@ -161,14 +157,11 @@ impl Provider for RawTracepoint {
         let Ok(btf) = target.btf() else {
             return Vec::new();
         };
-        let Some(handler) = btf.find_typedef(&format!("{HANDLER}{event}")) else {
-            return Vec::new();
-        };
-        let BtfType::Pointer(prototype) = btf.resolved(handler) else {
+        let Some(handler) = btf.tracepoint_handler(event) else {
             return Vec::new();
         };
         // The first parameter is the handler's own.
-        btf.parameters(btf.resolve(prototype))
+        btf.parameters(handler)
             .skip(1)
             .map(|(name, ty)| btf.declaration(ty, name))
             .collect()
