@@ -34,7 +34,10 @@ pub static HANDLERS: Handlers = Handlers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rbt_compiler::fixture::Fixture;
     use rbt_compiler::word::Word;
+    use rbt_compiler::{Options, compile};
+    use rbt_grammar::{Color, SourceMap};
     use std::collections::HashSet;
 
     fn words() -> Vec<(&'static str, &'static dyn Word)> {
@@ -118,5 +121,26 @@ mod tests {
                 assert_eq!(word.slot_size(params, true) % 8, 0, "{}", word.name());
             }
         }
+    }
+
+    #[test]
+    fn every_example_compiles() {
+        let target = Fixture::new();
+        let mut wrong = Vec::new();
+        for (kind, word) in words() {
+            for example in word.doc().examples {
+                let mut sources = SourceMap::new();
+                let script = sources.add(word.name(), *example);
+                let options = Options::default();
+                let compiled = compile(&sources, script, &VOCABULARY, &target, &options);
+                if compiled.artifact.is_none() || !compiled.diagnostics.is_empty() {
+                    let rendered = compiled.diagnostics.iter();
+                    let rendered: Vec<String> =
+                        rendered.map(|d| d.render(&sources, Color::Never)).collect();
+                    wrong.push(format!("{kind} {}:\n{}", word.name(), rendered.concat()));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }

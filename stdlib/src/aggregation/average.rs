@@ -190,6 +190,9 @@ mod tests {
             average: 7,
             total: 15,
         };
-        assert_eq!(Stats.fold(&[], true, &[&a, &b]), Value::Stats(Box::new(expected)));
+        assert_eq!(
+            Stats.fold(&[], true, &[&a, &b]),
+            Value::Stats(Box::new(expected))
+        );
     }
 }

@@ -134,7 +134,7 @@ word! {
         summary: "Removes a key of a map, or the value of a map without keys.",
         details: "Whether it was there. A key of several parts is written as a tuple: \
                   `delete(@m, (1, 2))`.",
-        examples: ["BEGIN { @x[1] = 5; delete(@x, 1); @y = 2; delete(@y); }"],
+        examples: ["BEGIN { @x[1] = 5; if (delete(@x, 1)) { print(\"was there\"); } }"],
         kernel: "",
     }
 }

@@ -437,7 +437,7 @@ mod tests {
         ];
         assert_eq!(found, names);
         let found = expand(&["*", "sys_enter*"]).expect("well-formed");
-        assert_eq!(found.len(), 3);
+        assert_eq!(found.len(), 4);
         assert_eq!(expand(&["sched", "nothing"]), Ok(Vec::new()));
         let few = "tracepoint probe type requires 2 arguments, found 1";
         assert_eq!(expand(&["sched"]), Err(String::from(few)));
