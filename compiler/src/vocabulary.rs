@@ -161,6 +161,10 @@ pub trait Function: Word {
     fn needs(&self) -> Needs {
         Needs::default()
     }
+    /// Whether it is usually called for its effect, so that its value may be ignored.
+    fn may_be_ignored(&self) -> bool {
+        false
+    }
     /// Whether nothing after it in its block is reached.
     fn diverges(&self) -> bool {
         false

@@ -144,6 +144,10 @@ impl Function for Delete {
         (1, 2)
     }
 
+    fn may_be_ignored(&self) -> bool {
+        true
+    }
+
     fn argument(&self, index: usize) -> ArgumentKind {
         if index == 0 {
             ArgumentKind::Place

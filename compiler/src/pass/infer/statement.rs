@@ -155,7 +155,7 @@ impl Infer<'_, '_> {
             return self.statement(&statement);
         }
         let value = self.expr(expr);
-        if value.ty != Type::Void && !value.ty.is_absorbing() && !is_step(&value) {
+        if value.ty != Type::Void && !value.ty.is_absorbing() && !is_for_effect(&value) {
             self.report(
                 Diagnostic::warning(
                     codes::DISCARDED,
@@ -856,9 +856,11 @@ fn diverges(statement: &Stmt) -> bool {
     }
 }
 
-fn is_step(expr: &Expr) -> bool {
-    matches!(
-        expr.kind,
-        ExprKind::StepVariable { .. } | ExprKind::StepMap { .. }
-    )
+/// Whether an expression does something, so that its value may be forgotten without a word.
+fn is_for_effect(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::StepVariable { .. } | ExprKind::StepMap { .. } => true,
+        ExprKind::Call(call) => call.word.is_some_and(|word| word.may_be_ignored()),
+        _ => false,
+    }
 }
