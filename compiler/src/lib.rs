@@ -100,7 +100,7 @@ fn recipe(
     };
     let parsed = rbt_grammar::parse(sources.get(script)?, &parse_options);
     out.diagnostics.extend(parsed.diagnostics);
-    let tree = parsed.program;
+    let mut tree = parsed.program;
     if options.print == Some(Stage::Ast) {
         out.listing = Some(rbt_grammar::pretty::program(&tree));
     }
@@ -113,6 +113,10 @@ fn recipe(
         out.diagnostics.push(no_probes(Span::new(script, end, end)));
     }
 
+    out.diagnostics.extend(pass::macros::run(
+        &mut tree,
+        &library(vocabulary, &parse_options),
+    ));
     let (preamble, found) = pass::preamble::run(&tree.preamble, target);
     out.diagnostics.extend(found);
     let mut types = TypeTable::new(target);
@@ -215,6 +219,21 @@ fn recipe(
         }
     }
     Some(())
+}
+
+/// The macros that the vocabulary's scripts define.
+fn library(vocabulary: &Vocabulary, options: &ParseOptions<'_>) -> Vec<rbt_grammar::ast::Macro> {
+    let mut macros = Vec::new();
+    for (name, text) in vocabulary.scripts {
+        let mut sources = SourceMap::new();
+        let id = sources.add(*name, *text);
+        if let Some(source) = sources.get(id) {
+            macros.extend(pass::macros::definitions(
+                rbt_grammar::parse(source, options).program,
+            ));
+        }
+    }
+    macros
 }
 
 fn is_fatal(out: &Compiled) -> bool {

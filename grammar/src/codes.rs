@@ -169,6 +169,9 @@ codes! {
         "It stands after something that always leaves the block, and has no effect at all.";
     DISCARDED = 212, "a value that nothing uses",
         "The statement computes something and forgets it. `_ = expression;` says that it is meant.";
+    MACRO = 213, "a macro that cannot be expanded",
+        "A macro takes scratch variables (`$x`), maps (`@m`) and expressions (`e`) as its parameters \
+         say, may not call itself, and reaches only the maps it was given.";
     UNKNOWN_FUNCTION = 300, "a function that does not exist",
         "The help names the nearest function that exists.";
     BAD_ARGUMENT = 301, "an argument the function does not take",

@@ -1,0 +1,320 @@
+//! Macro calls replaced by the macros' bodies.
+//!
+//! A call becomes a block with the body: `$x` and `@m` parameters take the caller's variable
+//! or map by name, bare ones the argument's expression at each use. Variables of the body are
+//! renamed, so that they meet none of the caller's; maps must be passed in.
+
+use super::walk::{self, Rewrite};
+use rbt_grammar::ast::{
+    Argument, Expr, ExprKind, Item, Macro, MacroParameter, Program, Statement, StatementKind,
+    TypeBase, TypeName,
+};
+use rbt_grammar::{Diagnostic, Diagnostics, Span, codes};
+use std::collections::{HashMap, HashSet};
+
+/// Nodes that expansion may make: far more than any script needs, far less than memory.
+const MOST_EXPANSIONS: u32 = 20_000;
+
+/// Expands all macro calls in the clauses of a program; macros of `library` count unless the
+/// script defines one of the same signature.
+pub fn run(program: &mut Program, library: &[Macro]) -> Diagnostics {
+    let mut diagnostics = Vec::new();
+    let own: Vec<Macro> = program
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Macro(definition) => Some(definition.clone()),
+            _ => None,
+        })
+        .collect();
+    let mut macros: HashMap<String, Vec<Macro>> = HashMap::new();
+    for definition in own {
+        let known = macros.entry(definition.name.node.clone()).or_default();
+        match known
+            .iter()
+            .find(|other| is_same_signature(other, &definition))
+        {
+            None => known.push(definition),
+            Some(first) => {
+                let message = format!("Redefinition of macro: {}", definition.name.node);
+                let span = definition.name.span;
+                let diagnostic = Diagnostic::error(codes::MACRO, message, span, "again here");
+                diagnostics.push(diagnostic.label(first.name.span, "first here"));
+            }
+        }
+    }
+    for definition in library {
+        let known = macros.entry(definition.name.node.clone()).or_default();
+        if !known
+            .iter()
+            .any(|other| is_same_signature(other, definition))
+        {
+            known.push(definition.clone());
+        }
+    }
+    let mut expansion = Expansion {
+        macros: &macros,
+        calls: Vec::new(),
+        count: 0,
+        diagnostics,
+    };
+    for item in &mut program.items {
+        if let Item::Clause(clause) = item {
+            if let Some(predicate) = &mut clause.predicate {
+                walk::expr(predicate, &mut expansion);
+            }
+            walk::block(&mut clause.action, &mut expansion);
+        }
+    }
+    expansion.diagnostics
+}
+
+fn kind(parameter: &MacroParameter) -> u8 {
+    match parameter {
+        MacroParameter::Variable(_) => 0,
+        MacroParameter::Map(_) => 1,
+        MacroParameter::Expression(_) => 2,
+    }
+}
+
+fn is_same_signature(a: &Macro, b: &Macro) -> bool {
+    a.parameters.len() == b.parameters.len()
+        && a.parameters
+            .iter()
+            .zip(&b.parameters)
+            .all(|(a, b)| kind(&a.node) == kind(&b.node))
+}
+
+struct Expansion<'m> {
+    macros: &'m HashMap<String, Vec<Macro>>,
+    /// Macros being expanded, outermost first.
+    calls: Vec<String>,
+    count: u32,
+    diagnostics: Diagnostics,
+}
+
+impl Rewrite for Expansion<'_> {
+    fn expr(&mut self, expr: &mut Expr) {
+        let span = expr.span;
+        match &expr.kind {
+            ExprKind::Call { name, arguments } => {
+                if let Some(block) = self.expand(&name.node, arguments, span) {
+                    *expr = block;
+                }
+            }
+            ExprKind::Identifier(name) => {
+                let has_bare = self
+                    .macros
+                    .get(name)
+                    .is_some_and(|all| all.iter().any(|m| m.parameters.is_empty()));
+                if has_bare && let Some(block) = self.expand(name, &[], span) {
+                    *expr = block;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Expansion<'_> {
+    /// The block a call becomes; `None` if the name is no macro.
+    fn expand(&mut self, name: &str, arguments: &[Argument], span: Span) -> Option<Expr> {
+        let overloads = self.macros.get(name)?;
+        let error = Some(Expr::new(ExprKind::Error, span));
+        if self.calls.iter().any(|caller| caller == name) {
+            let mut chain = self.calls.clone();
+            chain.push(name.to_owned());
+            let message = format!("Recursive macro call: {}", chain.join(" > "));
+            let here = "expands to itself";
+            self.complain(message, span, here);
+            return error;
+        }
+        let Some(definition) = choose(overloads, arguments) else {
+            let message =
+                format!("Call to {name}() has arguments that do not match any definition.");
+            let mut diagnostic =
+                Diagnostic::error(codes::MACRO, message, span, "no definition takes these");
+            for overload in overloads {
+                diagnostic = diagnostic.label(overload.name.span, "defined here");
+            }
+            self.diagnostics.push(diagnostic);
+            return error;
+        };
+        self.count += 1;
+        if self.count > MOST_EXPANSIONS {
+            if self.count == MOST_EXPANSIONS + 1 {
+                let message = String::from("macros expand to too much code");
+                self.complain(message, span, "one expansion too many");
+            }
+            return error;
+        }
+        let mut body = definition.body.clone();
+        self.calls.push(name.to_owned());
+        walk::block(&mut body, self);
+        self.calls.pop();
+        let mut substitution = Substitution {
+            arguments: pair(definition, arguments),
+            number: self.count,
+            complaints: Vec::new(),
+            span,
+            seen: HashSet::new(),
+        };
+        walk::block(&mut body, &mut substitution);
+        self.diagnostics.append(&mut substitution.complaints);
+        Some(Expr::new(ExprKind::Block(Box::new(body)), span))
+    }
+
+    fn complain(&mut self, message: String, span: Span, here: &str) {
+        self.diagnostics
+            .push(Diagnostic::error(codes::MACRO, message, span, here));
+    }
+}
+
+/// The definition that takes these arguments; of several, the one with most `$` and `@`.
+fn choose<'m>(overloads: &'m [Macro], arguments: &[Argument]) -> Option<&'m Macro> {
+    let fits = |definition: &&Macro| {
+        definition.parameters.len() == arguments.len()
+            && definition
+                .parameters
+                .iter()
+                .zip(arguments)
+                .all(|(parameter, argument)| match (&parameter.node, argument) {
+                    (MacroParameter::Expression(_), _) => true,
+                    (MacroParameter::Variable(_), Argument::Expr(e)) => {
+                        matches!(e.kind, ExprKind::Variable(_))
+                    }
+                    (MacroParameter::Map(_), Argument::Expr(e)) => {
+                        matches!(e.kind, ExprKind::Map(_))
+                    }
+                    (_, Argument::Type(_)) => false,
+                })
+    };
+    overloads.iter().filter(fits).max_by_key(|definition| {
+        let all = definition.parameters.iter();
+        all.filter(|p| !matches!(p.node, MacroParameter::Expression(_)))
+            .count()
+    })
+}
+
+/// What stands for a name of the body.
+enum Given {
+    Name(String),
+    Value(Argument),
+}
+
+fn pair(definition: &Macro, arguments: &[Argument]) -> HashMap<(u8, String), Given> {
+    let mut given = HashMap::new();
+    for (parameter, argument) in definition.parameters.iter().zip(arguments) {
+        let number = kind(&parameter.node);
+        let (MacroParameter::Variable(name)
+        | MacroParameter::Map(name)
+        | MacroParameter::Expression(name)) = &parameter.node;
+        let value = match (&parameter.node, argument) {
+            (MacroParameter::Variable(_), Argument::Expr(e))
+            | (MacroParameter::Map(_), Argument::Expr(e)) => match &e.kind {
+                ExprKind::Variable(name) | ExprKind::Map(name) => Given::Name(name.clone()),
+                _ => continue,
+            },
+            (_, argument) => Given::Value(argument.clone()),
+        };
+        given.insert((number, name.clone()), value);
+    }
+    given
+}
+
+struct Substitution {
+    arguments: HashMap<(u8, String), Given>,
+    number: u32,
+    complaints: Diagnostics,
+    /// The call.
+    span: Span,
+    seen: HashSet<String>,
+}
+
+impl Substitution {
+    /// The caller's name of a variable, or a name that no script can write.
+    fn variable(&self, name: &str) -> String {
+        match self.arguments.get(&(0, name.to_owned())) {
+            Some(Given::Name(name)) => name.clone(),
+            // Variables of an inner expansion are private already.
+            _ if name.contains('#') => name.to_owned(),
+            _ => format!("{name}#{}", self.number),
+        }
+    }
+}
+
+impl Rewrite for Substitution {
+    fn expr(&mut self, expr: &mut Expr) {
+        match &mut expr.kind {
+            ExprKind::Variable(name) => *name = self.variable(name),
+            ExprKind::Map(name) => match self.arguments.get(&(1, name.clone())) {
+                Some(Given::Name(given)) => name.clone_from(given),
+                _ if self.seen.insert(name.clone()) => {
+                    let message = format!(
+                        "Unhygienic access to map: @{name}. Maps must be passed into the macro \
+                         as arguments."
+                    );
+                    let diagnostic =
+                        Diagnostic::error(codes::MACRO, message, expr.span, "not a parameter")
+                            .label(self.span, "expanded from here");
+                    self.complaints.push(diagnostic);
+                }
+                _ => {}
+            },
+            ExprKind::Identifier(name) => {
+                if let Some(Given::Value(Argument::Expr(value))) =
+                    self.arguments.get(&(2, name.clone()))
+                {
+                    *expr = value.clone();
+                }
+            }
+            ExprKind::Call { arguments, .. } => {
+                for argument in arguments {
+                    if let Argument::Expr(inner) = argument
+                        && let ExprKind::Identifier(name) = &inner.kind
+                        && let Some(Given::Value(given)) = self.arguments.get(&(2, name.clone()))
+                    {
+                        *argument = given.clone();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn statement(&mut self, statement: &mut Statement) {
+        match &mut statement.kind {
+            StatementKind::Let { name, .. } | StatementKind::For { variable: name, .. } => {
+                name.node = self.variable(&name.node);
+            }
+            _ => {}
+        }
+    }
+
+    fn type_name(&mut self, ty: &mut TypeName) {
+        if let TypeBase::Named(name) = &ty.base
+            && let Some(Given::Value(given)) = self.arguments.get(&(2, name.clone()))
+        {
+            match given {
+                Argument::Type(given) => {
+                    ty.base = given.base.clone();
+                    let mut suffixes = given.suffixes.clone();
+                    suffixes.append(&mut ty.suffixes);
+                    ty.suffixes = suffixes;
+                }
+                Argument::Expr(value) => {
+                    let of = rbt_grammar::ast::TypeOrExpr::Expr(value.clone());
+                    ty.base = TypeBase::Typeof(Box::new(of));
+                }
+            }
+        }
+    }
+}
+
+/// The macros of a parsed script.
+pub fn definitions(program: Program) -> impl Iterator<Item = Macro> {
+    program.items.into_iter().filter_map(|item| match item {
+        Item::Macro(definition) => Some(definition),
+        _ => None,
+    })
+}
