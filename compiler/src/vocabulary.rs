@@ -302,6 +302,8 @@ pub enum ArgumentSource {
         /// Bytes from that address.
         offset: u32,
     },
+    /// At that byte of the current task's `struct task_struct`.
+    Task(u32),
 }
 
 /// How the arguments of a probe are read on a route.
@@ -331,6 +333,9 @@ pub enum SiteSource {
         number: ArgumentSource,
         /// By number: index of the place (in the route's `places`) plus one.
         table: Vec<u32>,
+        /// Events are none of the clause's if any of these bits is set there, whatever their
+        /// number: it counts something else.
+        excluded: Option<(ArgumentSource, i64)>,
     },
 }
 

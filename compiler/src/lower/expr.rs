@@ -5,7 +5,8 @@
 
 use super::{Builder, Fill, Home, Known};
 use crate::hir::{self, BinaryOp, Expr, ExprKind, UnaryOp};
-use crate::ir::{Address, AluOp, Comparison, Label, Operand, Size};
+use crate::ir::{Address, AluOp, Comparison, Label, Operand, Size, helpers};
+use crate::target::Feature;
 use crate::types::{Encoding, Field, Space, Type, layout};
 use crate::vocabulary::{ArgumentAccess, ArgumentSource, Stability};
 
@@ -617,6 +618,15 @@ impl Builder<'_> {
                 let pointer = self.load(at(pointer), Size::B8);
                 let offset = i64::from(offset);
                 Operand::Reg(self.read_scalar(pointer, offset, Size::B8, Space::Kernel))
+            }
+            ArgumentSource::Task(byte) => {
+                let (helper, space) = if self.has(Feature::CurrentTaskBtf) {
+                    (helpers::GET_CURRENT_TASK_BTF, Space::Direct)
+                } else {
+                    (helpers::GET_CURRENT_TASK, Space::Kernel)
+                };
+                let task = self.call(helper, &[]);
+                Operand::Reg(self.read_scalar(task, i64::from(byte), Size::B4, space))
             }
         }
     }

@@ -232,6 +232,7 @@ impl Builder<'_> {
             SiteSource::Table {
                 number,
                 table: values,
+                excluded,
             } => {
                 let Some(table) = table else { return };
                 let number = self.source_value(*number);
@@ -244,6 +245,10 @@ impl Builder<'_> {
                 let row = self.or_leave(super::MaybeNull::new(found));
                 let place = self.load(row, Size::B4);
                 self.when(Comparison::Equal, place, 0, Self::leave);
+                if let Some((source, bits)) = excluded {
+                    let value = self.source_value(*source);
+                    self.when(Comparison::Set, value, *bits, Self::leave);
+                }
                 self.site = Some(self.alu(AluOp::Add, place, first - 1));
             }
         }

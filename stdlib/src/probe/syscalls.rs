@@ -6,10 +6,13 @@
 
 use rbt_compiler::arch::Arch;
 use rbt_compiler::artifact::{AttachTarget, ProgramKind};
+use rbt_compiler::structs::TypeTable;
 use rbt_compiler::target::Target;
+use rbt_compiler::types::{Space, Type};
 use rbt_compiler::vocabulary::{
     ArgumentAccess, ArgumentSource, MappedArgument, Needs, PidFilter, Place, Route, SiteSource,
 };
+use rbt_grammar::ast::TagKind;
 
 /// Either end of a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,13 +169,35 @@ pub(super) fn by_number(
         site: SiteSource::Table {
             number: source,
             table,
+            excluded: foreign(target),
         },
     };
     (Some(route), left)
 }
 
+/// What marks the system calls of 32-bit programs, which have numbers of their own; the
+/// kernel's tracepoints for single calls pass over them. `TS_COMPAT` of the kernel's
+/// `arch/x86/include/asm/thread_info.h`.
+fn foreign(target: &dyn Target) -> Option<(ArgumentSource, i64)> {
+    const COMPAT: i64 = 2;
+    if target.arch().name != "x86_64" {
+        return None;
+    }
+    let types = TypeTable::new(target);
+    let inside = |ty: &Type, name: &str| match ty {
+        Type::Struct(of) => types.find_field(of, name, Space::Kernel),
+        _ => None,
+    };
+    let task = types.tagged(TagKind::Struct, "task_struct")?;
+    let info = inside(&task, "thread_info")?;
+    let status = inside(&info.ty, "status")?;
+    let offset = info.offset.checked_add(status.offset)?;
+    (status.ty.size() == 4).then_some((ArgumentSource::Task(offset), COMPAT))
+}
+
 /// `raw_syscalls`' own tracepoints as raw ones. `None` if the architecture does not say where
-/// the arguments are.
+/// the arguments are. The arguments of 32-bit programs' calls, which lie in other registers,
+/// are not looked for: those of the 64-bit convention are read.
 pub(super) fn raw(
     side: Side,
     places: Vec<usize>,
@@ -243,9 +268,12 @@ mod tests {
         assert_eq!(route.places, [0, 1]);
         assert_eq!(route.attachments.len(), 1);
         assert_eq!(route.attachments[0].2, 2);
-        let number = ArgumentSource::Context(8);
-        let table = vec![1, 2];
-        assert_eq!(route.site, SiteSource::Table { number, table });
+        let expected = SiteSource::Table {
+            number: ArgumentSource::Context(8),
+            table: vec![1, 2],
+            excluded: foreign(&target),
+        };
+        assert_eq!(route.site, expected);
     }
 
     #[test]
