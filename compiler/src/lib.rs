@@ -38,6 +38,8 @@ use vocabulary::Vocabulary;
 pub struct Options {
     /// Positional parameters, `$1` first.
     pub positional: Vec<String>,
+    /// Named parameters, without dashes, with their values where given.
+    pub named: Vec<(String, Option<String>)>,
     /// `--unsafe`
     pub allows_unsafe: bool,
     /// `-k`: failed reads and lookups are counted and reported.
@@ -59,6 +61,30 @@ pub struct Compiled {
     pub listing: Option<String>,
     /// What a person should know, errors first.
     pub diagnostics: Diagnostics,
+    /// The named parameters that the script takes, in the order it names them.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A named parameter of a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name without dashes.
+    pub name: String,
+    /// What it is when it is not given, as the script writes it.
+    pub default: ParameterValue,
+    /// What the script says of it; may be empty.
+    pub description: String,
+}
+
+/// The value of a named parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParameterValue {
+    /// A truth value.
+    Bool(bool),
+    /// A number.
+    Int(i64),
+    /// A text.
+    Text(Vec<u8>),
 }
 
 /// Compiles a script for a kernel.
@@ -144,8 +170,10 @@ fn recipe(
         options,
         has_holes,
     };
-    let (program, found) = pass::infer::run(&tree, &clauses, &input);
-    out.diagnostics.extend(found);
+    let inferred = pass::infer::run(&tree, &clauses, &input);
+    let program = inferred.program;
+    out.diagnostics.extend(inferred.diagnostics);
+    out.parameters = inferred.parameters;
     if let (Some(program), Some(Stage::Hir)) = (&program, options.print) {
         out.listing = Some(stage::hir(program));
     }

@@ -4,9 +4,10 @@ use crate::args::Args;
 use crate::{WRONG, complain, print, show_all};
 use rbt_compiler::config::Config;
 use rbt_compiler::target::TracedProcess;
-use rbt_compiler::{Compiled, Options, Stage};
+use rbt_compiler::{Compiled, Options, Parameter, Stage};
 use rbt_grammar::{SourceId, SourceMap};
 use rbt_runtime::{Buffering, Child, Host, OutputFormat, Process, Session, Warnings};
+use std::fmt::Write as _;
 use std::io::Read;
 
 /// A usage error: the sentence goes to stderr, the status is 1.
@@ -84,8 +85,20 @@ pub(crate) fn options(args: &Args, positional: Vec<String>) -> Result<Options, R
             Stage::named(name).ok_or_else(|| format!("USAGE: invalid option for -d: {name}"))?,
         ),
     };
+    let named = args
+        .named
+        .iter()
+        .map(|word| {
+            let word = word.trim_start_matches("--");
+            match word.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                None => (word.to_owned(), None),
+            }
+        })
+        .collect();
     Ok(Options {
         positional,
+        named,
         allows_unsafe: args.allows_unsafe,
         reports_reads: args.warnings > 0,
         config,
@@ -126,17 +139,6 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
         }
     };
     let (sources, script, positional) = script(args)?;
-    if !args.named.is_empty() {
-        let names: Vec<&str> = args
-            .named
-            .iter()
-            .map(|n| n.split('=').next().unwrap_or(n))
-            .collect();
-        return Err(format!(
-            "unexpected program command line options: {}",
-            names.join(", ")
-        ));
-    }
     let options = options(args, positional)?;
     let only_compiles = options.print.is_some() || args.emit_elf.is_some();
 
@@ -171,6 +173,10 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
     let compiled =
         rbt_compiler::compile(&sources, script, &rbt_stdlib::VOCABULARY, &host, &options);
     show_all(&compiled.diagnostics, &sources, !args.hides_warnings);
+    if let Some(text) = unexpected(&options, &compiled) {
+        complain(&text);
+        return Ok(WRONG);
+    }
     let Compiled {
         artifact, listing, ..
     } = compiled;
@@ -221,6 +227,38 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
     }
     show_all(&[error.diagnostic()], &sources, true);
     Ok(u8::try_from(error.status() & 0xff).unwrap_or(255))
+}
+
+/// What is wrong with the named parameters: those the script does not take, or a question
+/// for those it takes.
+fn unexpected(options: &Options, compiled: &Compiled) -> Option<String> {
+    let is_taken = |name: &str| compiled.parameters.iter().any(|p| p.name == name);
+    let given = options.named.iter().map(|(name, _)| name.as_str());
+    let unknown: Vec<String> = given
+        .filter(|name| !is_taken(name))
+        .map(|name| format!("--{name}"))
+        .collect();
+    if unknown.is_empty() || (compiled.artifact.is_none() && compiled.listing.is_none()) {
+        return None;
+    }
+    if unknown == ["--help"] {
+        let mut text = String::from("HINT: expected program options:\n");
+        for Parameter {
+            name, description, ..
+        } in &compiled.parameters
+        {
+            let colon = if description.is_empty() { "" } else { ": " };
+            let _ = writeln!(text, "--{name}{colon}{description}");
+        }
+        return Some(text);
+    }
+    let names = compiled.parameters.iter().rev();
+    let names: Vec<String> = names.map(|p| format!("--{}", p.name)).collect();
+    Some(format!(
+        "ERROR: unexpected program command line options: {}\nHINT: expected program options: {}\n",
+        unknown.join(", "),
+        names.join(": ")
+    ))
 }
 
 fn process(pid: u32, sources: &SourceMap) -> Result<Process, Refused> {

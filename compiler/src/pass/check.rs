@@ -8,6 +8,7 @@ use crate::structs::TypeTable;
 use crate::target::Target;
 use crate::types::{I64, Int, Space, Type, U64};
 use crate::vocabulary::ProbeContext;
+use crate::{Parameter, ParameterValue};
 use rbt_grammar::{Diagnostic, Span, codes};
 
 /// The surroundings of a call.
@@ -26,6 +27,10 @@ pub struct Check<'a, 't> {
     pub(super) maps: &'a [super::infer::MapTypes],
     /// Complaints.
     pub(super) diagnostics: &'a mut Vec<Diagnostic>,
+    /// Named parameters as given.
+    pub(super) named: &'a [(String, Option<String>)],
+    /// Named parameters the script takes.
+    pub(super) parameters: &'a mut Vec<Parameter>,
 }
 
 /// What is known of a map while types are inferred.
@@ -45,6 +50,44 @@ impl Check<'_, '_> {
     /// Adds a complaint.
     pub fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// The value of a named parameter, given or not; the script takes it from now on. A value
+    /// that does not fit its default's kind, or another default than elsewhere, is a complaint.
+    pub fn parameter(&mut self, wanted: Parameter, span: Span) -> ParameterValue {
+        let name = wanted.name.clone();
+        match self.parameters.iter().find(|known| known.name == name) {
+            None => self.parameters.push(wanted.clone()),
+            Some(known) if known.default == wanted.default => {}
+            Some(_) => {
+                let message = format!("--{name} has another default elsewhere");
+                self.complain(message, span, "every use must have the same", "");
+            }
+        }
+        let given = self.named.iter().rev().find(|(given, _)| *given == name);
+        let Some((_, given)) = given else {
+            return wanted.default;
+        };
+        let complaint = match (&wanted.default, given.as_deref()) {
+            (ParameterValue::Bool(_), None) => return ParameterValue::Bool(true),
+            (ParameterValue::Bool(_), Some(text)) => match text.to_ascii_lowercase().as_str() {
+                "true" | "1" | "on" | "yes" => return ParameterValue::Bool(true),
+                "false" | "0" | "off" | "no" => return ParameterValue::Bool(false),
+                _ => format!("expects a boolean (e.g. 'true') (value: {text})"),
+            },
+            (ParameterValue::Int(_), None) => String::from("expects an integer (value: true)"),
+            (ParameterValue::Int(_), Some(text)) => match super::parameter::integer(text) {
+                Some((value, _)) => return ParameterValue::Int(value),
+                None => format!("invalid integer (value: {text})"),
+            },
+            (ParameterValue::Text(_), text) => {
+                let text = text.unwrap_or("true");
+                return ParameterValue::Text(text.as_bytes().to_vec());
+            }
+        };
+        let message = format!("program command line option --{name} {complaint}");
+        self.complain(message, span, "this parameter", "");
+        wanted.default
     }
 
     /// Complains about an argument, labelled `here`, with what to write instead.

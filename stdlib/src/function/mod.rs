@@ -9,6 +9,7 @@ mod join;
 mod maps;
 mod names;
 mod network;
+mod parameter;
 mod print;
 mod printf;
 mod process;
@@ -58,6 +59,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &process::Cgroupid,
     &process::Signal,
     &process::SignalThread,
+    &parameter::Getopt,
     &names::Strerror,
     &names::SyscallName,
     &names::SignalName,

@@ -15,7 +15,6 @@ mod typename;
 use super::check::Check;
 use super::preamble::Macros;
 use super::probes::Probed;
-use crate::Options;
 use crate::config::Config;
 use crate::hir::{self, Declared, MapContent, MapIndex, VariableId};
 use crate::nearest;
@@ -23,6 +22,7 @@ use crate::structs::TypeTable;
 use crate::target::Target;
 use crate::types::{Aggregate, I64, Type};
 use crate::vocabulary::{Aggregation, Needs, ProbeContext, Vocabulary};
+use crate::{Options, Parameter};
 use rbt_grammar::ast;
 use rbt_grammar::{Diagnostic, Diagnostics, Span, codes};
 use std::collections::HashMap;
@@ -46,6 +46,16 @@ pub struct Input<'a, 't> {
     pub has_holes: bool,
 }
 
+/// What inference gives.
+pub struct Inferred {
+    /// The typed script; none with complaints that are fatal.
+    pub program: Option<hir::Program>,
+    /// Complaints.
+    pub diagnostics: Diagnostics,
+    /// The named parameters it takes.
+    pub parameters: Vec<Parameter>,
+}
+
 /// Rounds after which types must have settled: each round can only widen.
 const MOST_ROUNDS: usize = 24;
 
@@ -53,11 +63,7 @@ const MOST_ROUNDS: usize = 24;
 const MOST_DEFINES: u32 = 32;
 
 /// Types the clauses of a script. With complaints that are fatal there is no program.
-pub fn run(
-    program: &ast::Program,
-    clauses: &[Probed<'_>],
-    input: &Input<'_, '_>,
-) -> (Option<hir::Program>, Diagnostics) {
+pub fn run(program: &ast::Program, clauses: &[Probed<'_>], input: &Input<'_, '_>) -> Inferred {
     let mut infer = Infer {
         input,
         maps: Vec::new(),
@@ -71,6 +77,7 @@ pub fn run(
         needs: Needs::default(),
         changed: false,
         diagnostics: Vec::new(),
+        parameters: Vec::new(),
         defines: 0,
         loops: 0,
     };
@@ -96,8 +103,13 @@ pub fn run(
     let mut diagnostics = std::mem::take(&mut infer.diagnostics);
     infer.check_declarations(&mut diagnostics);
     dedupe(&mut diagnostics);
+    let parameters = std::mem::take(&mut infer.parameters);
     if diagnostics.iter().any(Diagnostic::is_fatal) {
-        return (None, diagnostics);
+        return Inferred {
+            program: None,
+            diagnostics,
+            parameters,
+        };
     }
     let maps = infer.maps.iter().map(MapTypes::finish).collect();
     let program = hir::Program {
@@ -105,7 +117,11 @@ pub fn run(
         maps,
         config: input.config.clone(),
     };
-    (Some(program), diagnostics)
+    Inferred {
+        program: Some(program),
+        diagnostics,
+        parameters,
+    }
 }
 
 /// A clause that was typed for several groups of places says the same thing only once.
@@ -213,6 +229,7 @@ struct Infer<'a, 't> {
     needs: Needs,
     changed: bool,
     diagnostics: Diagnostics,
+    parameters: Vec<Parameter>,
     defines: u32,
     loops: u32,
 }
@@ -314,6 +331,8 @@ impl<'a, 't> Infer<'a, 't> {
             allows_unsafe: self.input.options.allows_unsafe,
             maps: &self.maps,
             diagnostics: &mut self.diagnostics,
+            named: &self.input.options.named,
+            parameters: &mut self.parameters,
         };
         check(&mut surroundings)
     }
