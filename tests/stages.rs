@@ -70,7 +70,10 @@ fn every_stage_is_as_expected() {
                 }
                 let lines: Vec<_> = listing.trim_end().lines().map(str::trim_end).collect();
                 let text = lines.join("\n");
-                blessed.push_str(&format!("\n{HEADER}{called}\n{}", script::as_comments(&text)));
+                blessed.push_str(&format!(
+                    "\n{HEADER}{called}\n{}",
+                    script::as_comments(&text)
+                ));
                 if text != expected.trim_end() {
                     differs = true;
                     if !script::is_blessing() {

@@ -4,6 +4,7 @@
 //! status. Knows no word by name and nothing of the language's syntax. Every kernel resource
 //! is owned by a value whose drop gives it back, and none outlives the process.
 
+#![deny(unsafe_code)]
 mod error;
 mod events;
 mod faults;
@@ -17,6 +18,8 @@ mod program;
 mod record;
 mod session;
 pub mod symbols;
+// The one room with calls that the compiler cannot vouch for.
+#[allow(unsafe_code)]
 mod sys;
 pub mod time;
 pub mod value;

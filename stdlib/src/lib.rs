@@ -131,7 +131,10 @@ mod tests {
             for example in word.doc().examples {
                 let mut sources = SourceMap::new();
                 let script = sources.add(word.name(), *example);
-                let options = Options::default();
+                let options = Options {
+                    allows_unsafe: true,
+                    ..Options::default()
+                };
                 let compiled = compile(&sources, script, &VOCABULARY, &target, &options);
                 if compiled.artifact.is_none() || !compiled.diagnostics.is_empty() {
                     let rendered = compiled.diagnostics.iter();

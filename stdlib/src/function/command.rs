@@ -28,7 +28,7 @@ word! {
         summary: "Runs a shell command and prints what it prints.",
         details: "Needs `--unsafe`. Tracing waits for the command. If it fails, its output is \
                   dropped and an error is shown.",
-        examples: [],
+        examples: [r#"interval:s:10 { system("uptime"); }"#],
         kernel: "",
     }
 }

@@ -177,7 +177,10 @@ impl Infer<'_, '_> {
             span,
             "no builtin, enumerator or #define has this name",
         );
-        if let Some(near) = self.nearest_word(name) {
+        let vocabulary = self.input.vocabulary;
+        if vocabulary.function(name).is_some() || vocabulary.aggregation(name).is_some() {
+            diagnostic = diagnostic.help(format!("it is a function: call it, `{name}(…)`"));
+        } else if let Some(near) = self.nearest_word(name) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         } else if self.find_variable(name).is_some() {
             diagnostic = diagnostic.help(format!("did you mean the variable `${name}`?"));

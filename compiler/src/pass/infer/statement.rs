@@ -314,6 +314,12 @@ impl Infer<'_, '_> {
             return self.assign_fixed(id, &name, &ty, value, new);
         }
         if new.is_absorbing() {
+            // What hangs on a mistake is not a mistake of its own.
+            if new == Type::Error && variable.ty == Type::Unknown {
+                variable.ty = Type::Error;
+                self.changed = true;
+                return StmtKind::Expr(value);
+            }
             let ty = variable.ty.clone();
             return StmtKind::SetVariable(id, convert(value, &ty));
         }
@@ -381,6 +387,9 @@ impl Infer<'_, '_> {
                 )
                 .help(format!("declare it wider, or cast: `({ty})…`")),
             );
+        }
+        if fits {
+            self.warn_lossy(&value, ty);
         }
         StmtKind::SetVariable(id, convert(value, ty))
     }

@@ -39,12 +39,7 @@ impl Infer<'_, '_> {
                         ast::TagKind::Union => "union",
                         ast::TagKind::Enum => "enum",
                     };
-                    let mut diagnostic = Diagnostic::error(
-                        codes::UNKNOWN_TYPE,
-                        format!("Cannot resolve unknown type \"{word} {tag}\""),
-                        name.span,
-                        "neither the script nor the kernel defines it",
-                    );
+                    let mut diagnostic = self.unknown(&format!("{word} {tag}"), name.span);
                     if let Some(near) = self.input.types.nearest_tag(*keyword, tag) {
                         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                     }
@@ -108,13 +103,29 @@ impl Infer<'_, '_> {
         })
     }
 
+    /// The complaint about a type; about the machine if that keeps its types to itself.
+    fn unknown(&self, name: &str, span: Span) -> Diagnostic {
+        let message = format!("Cannot resolve unknown type \"{name}\"");
+        match self.input.target.btf() {
+            Ok(_) => Diagnostic::error(
+                codes::UNKNOWN_TYPE,
+                message,
+                span,
+                "neither the script nor the kernel defines it",
+            ),
+            Err(error) => Diagnostic::error(
+                codes::MACHINE,
+                message,
+                span,
+                "the script does not define it, and the kernel's types cannot be read",
+            )
+            .note(error.to_string())
+            .help(error.help),
+        }
+    }
+
     fn unknown_type(&mut self, word: &str, span: Span) -> Type {
-        let mut diagnostic = Diagnostic::error(
-            codes::UNKNOWN_TYPE,
-            format!("Cannot resolve unknown type \"{word}\""),
-            span,
-            "neither the script nor the kernel defines it",
-        );
+        let mut diagnostic = self.unknown(word, span);
         let tagged = self.input.types.tagged(ast::TagKind::Struct, word);
         if tagged.is_some() {
             diagnostic = diagnostic.help(format!("write `struct {word}`"));
