@@ -107,7 +107,7 @@ word! {
         usage: ["cgroupid(\"path\") -> uint64"],
         summary: "The id of a cgroup (version 2), by the path of its directory.",
         details: "Looked up when the script is compiled.",
-        examples: [],
+        examples: [r#"interval:s:1 /cgroup == cgroupid("/sys/fs/cgroup/test")/ { print(comm); }"#],
         kernel: "",
     }
 }
@@ -146,7 +146,7 @@ word! {
         summary: "Sends a signal to the process that runs.",
         details: "Needs `--unsafe`. Names are those of signal(7), with or without `SIG`, in any \
                   case.",
-        examples: [],
+        examples: [r#"interval:s:1 /comm == "stuck"/ { signal("TERM"); }"#],
         kernel: "",
     }
 }
@@ -158,7 +158,7 @@ word! {
         summary: "Sends a signal to the thread that runs.",
         details: "Needs `--unsafe`. Names are those of signal(7), with or without `SIG`, in any \
                   case.",
-        examples: [],
+        examples: [r#"interval:s:1 /comm == "stuck"/ { signal_thread("TERM"); }"#],
         kernel: "",
     }
 }
