@@ -146,7 +146,7 @@ word! {
         summary: "Sends a signal to the process that runs.",
         details: "Needs `--unsafe`. Names are those of signal(7), with or without `SIG`, in any \
                   case.",
-        examples: [r#"interval:s:1 /comm == "stuck"/ { signal("TERM"); }"#],
+        examples: [r#"tracepoint:syscalls:sys_enter_openat /comm == "stuck"/ { signal("TERM"); }"#],
         kernel: "",
     }
 }
@@ -158,7 +158,7 @@ word! {
         summary: "Sends a signal to the thread that runs.",
         details: "Needs `--unsafe`. Names are those of signal(7), with or without `SIG`, in any \
                   case.",
-        examples: [r#"interval:s:1 /comm == "stuck"/ { signal_thread("TERM"); }"#],
+        examples: [r#"tracepoint:syscalls:sys_enter_openat /comm == "stuck"/ { signal_thread("TERM"); }"#],
         kernel: "",
     }
 }
