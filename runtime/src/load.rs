@@ -292,6 +292,9 @@ fn create_map(
         }
         diagnostic = match error.raw_os_error() {
             Some(libc::EPERM) => diagnostic.help("run rbt as the root user"),
+            // Kernels before 5.11 copy a key to the stack.
+            Some(libc::E2BIG) if key_size > 512 => diagnostic
+                .help("this kernel may take keys of no more than 512 bytes: lower `max_strlen`"),
             Some(libc::ENOMEM | libc::E2BIG) => {
                 diagnostic.help("lower `max_map_keys`, or declare the map with fewer entries")
             }

@@ -7,6 +7,7 @@ use rbt_compiler::hir::{self, Expr, ExprKind, MapIndex};
 use rbt_compiler::ir::Operand;
 use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
+use rbt_compiler::target::Feature;
 use rbt_compiler::types::{I64, Type};
 use rbt_compiler::vocabulary::{ArgumentKind, Function};
 use rbt_compiler::word::Word;
@@ -273,6 +274,10 @@ impl Function for Len {
 
     fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
         check_keyed("len", call, cx);
+        if !cx.target.has(Feature::ForEachMapElement) {
+            let message = String::from("len() of a map needs Linux 5.13");
+            cx.complain(message, call.span, "this kernel cannot", "");
+        }
         I64
     }
 

@@ -4,6 +4,7 @@ use super::Infer;
 use super::promote::promote;
 use crate::hir::{AggregateUse, Expr, ExprKind, MapIndex, Stmt, StmtKind, VariableId};
 use crate::pass::convert::convert;
+use crate::target::Feature;
 use crate::types::{I64, Type, U64};
 use crate::vocabulary::Aggregation;
 use rbt_grammar::ast::{self, StatementKind};
@@ -754,6 +755,15 @@ impl Infer<'_, '_> {
                     );
                     return None;
                 };
+                if !self.input.target.has(Feature::ForEachMapElement) {
+                    self.report(Diagnostic::error(
+                        codes::BAD_OPERAND,
+                        "Going over a map needs Linux 5.13",
+                        map.span,
+                        "this kernel cannot",
+                    ));
+                    return None;
+                }
                 let index = self.map_number(name, map.span);
                 let value = self.map_value_type(index);
                 let facts = self.map(index);
