@@ -158,7 +158,17 @@ fn decide(case: &Case, options: &Options, is_peer: bool) -> Verdict {
             Ok(None) => {}
         }
     }
-    let wrong = live::run(case, &options.tracer, options.patience);
+    let mut wrong = live::run(case, &options.tracer, options.patience);
+    if !wrong.is_empty() && !is_peer {
+        // Cases meet whatever else the machine does. What fails once is run once more, and the
+        // first failure is shown all the same.
+        println!(
+            "again   {} after: {}",
+            case.name,
+            wrong.join("; ").replace('\n', " | ")
+        );
+        wrong = live::run(case, &options.tracer, options.patience);
+    }
     match &case.peer {
         Peer::Differs(reason) if is_peer && !wrong.is_empty() => Verdict::Differs(reason.clone()),
         // The note has outlived what it was about.
