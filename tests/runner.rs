@@ -137,9 +137,13 @@ fn a_run_that_does_not_end_is_killed() {
 
 #[test]
 fn the_trigger_runs_after_attaching_and_before_the_interrupt() {
-    // A shell in `wait` hears a signal at once, whatever else the machine does.
-    let tracer = "trap 'echo interrupted; kill $!; exit 0' INT; \
-                  sleep 100 >/dev/null 2>&1 & echo __BPFTRACE_NOTIFY_PROBES_ATTACHED; wait";
+    // A shell in `wait` hears a signal at once, whatever else the machine does; and it can only
+    // trap one that was not ignored when it started, as it is for jobs in the background.
+    let tracer = r#"exec env --default-signal=INT sh -c "
+        trap 'echo interrupted; kill \$!; exit 0' INT
+        sleep 100 >/dev/null 2>&1 &
+        echo __BPFTRACE_NOTIFY_PROBES_ATTACHED
+        wait""#;
     let directives = |after: &str| {
         format!("AFTER {after}\nSIGINT_AFTER 0.05\nEXPECT_STDOUT_EXACT interrupted\\n")
     };

@@ -227,6 +227,10 @@ fn recipe(
             }
         }
     }
+    if program.config.perf_rb_pages == 0 {
+        let ends = |word: &str| vocabulary.function(word).is_some_and(|f| f.diverges());
+        pass::plan::fit_ring(&mut manifest, &ends);
+    }
     if options.print == Some(Stage::Plan) {
         out.listing = Some(stage::plan(&manifest));
     }

@@ -24,6 +24,10 @@ const NO_PREALLOC: u32 = 1;
 /// Bytes of the ring buffer unless the script sets them.
 const RING_BYTES: u32 = 1 << 22;
 
+/// Bytes of the ring buffer of a script that only ever says that it ends: thousands of such
+/// records, as userspace needs a moment to detach what goes on sending them.
+const ENDS_RING_BYTES: u32 = 1 << 18;
+
 /// Bytes of a keyed aggregation's slot above which all CPUs share one: `max_map_keys` of them
 /// for each CPU would be too much memory to set aside.
 const LARGE_SLOT: u32 = 64;
@@ -133,6 +137,21 @@ pub fn run(
     }
     let programs = programs(program, target, &mut manifest);
     (manifest, plan, programs)
+}
+
+/// Makes the ring buffer small where every event ends tracing: making and mapping a large one
+/// takes longer than all else such a script does at its start. `ends` says it of a word.
+pub fn fit_ring(manifest: &mut Manifest, ends: &dyn Fn(&str) -> bool) {
+    let mut events = manifest.events.iter();
+    if manifest.events.is_empty() || !events.all(|event| ends(&event.word)) {
+        return;
+    }
+    manifest.settings.ring_bytes = ENDS_RING_BYTES;
+    for map in &mut manifest.maps {
+        if let (MapRole::Events, Storage::Map { max_entries, .. }) = (&map.role, &mut map.storage) {
+            *max_entries = ENDS_RING_BYTES;
+        }
+    }
 }
 
 fn programs(
