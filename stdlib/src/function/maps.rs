@@ -278,6 +278,18 @@ impl Function for Len {
             let message = String::from("len() of a map needs Linux 5.13");
             cx.complain(message, call.span, "this kernel cannot", "");
         }
+        if let Some(first) = call.arguments.first()
+            && let Some(facts) = cx.map_facts(first)
+            && facts.key.is_none()
+            && !facts.is_scalar
+        {
+            let message = format!("Unknown map: @{}", facts.name);
+            let help = format!(
+                "store something in it first: `@{}[key] = value`",
+                facts.name
+            );
+            cx.complain(message, first.span, "nothing is ever stored in it", &help);
+        }
         I64
     }
 
