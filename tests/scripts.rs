@@ -3,7 +3,8 @@
 //! Takes the cases of a folder and the program to try them on, by default the `rbt` of this
 //! build. Prints one line a case (`ok`, `FAIL`, `skip`, and `differs` for bpftrace) and a summary;
 //! ends with status 1 when a case failed. Never passes over a case silently: a skipped one is
-//! printed with its reason and counted.
+//! printed with its reason and counted. At the end of a whole run it says which rules of
+//! `tests/conformance.md` have live cases of which none passed here.
 //!
 //! The test executable is the runner, so it can be copied to another machine:
 //! `scripts-HASH --rbt ./rbt --cases ./scripts [--patience 5] [--jobs 2] [NAME...]`.
@@ -13,11 +14,14 @@
 
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "support/conformance.rs"]
+mod conformance;
 #[path = "support/live.rs"]
 mod live;
 #[path = "support/needs.rs"]
 mod needs;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
@@ -51,6 +55,8 @@ struct Options {
     /// Factor on every time limit, for slow machines.
     patience: f64,
     jobs: usize,
+    /// The table of rules and their tests; not there on other machines.
+    rules: PathBuf,
     /// Names are listed instead of run.
     list: bool,
     /// Only cases whose name contains one of these; all when empty.
@@ -62,6 +68,10 @@ impl Options {
         let mut options = Options {
             tracer: PathBuf::from(env!("CARGO_BIN_EXE_rbt")),
             cases: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scripts")),
+            rules: PathBuf::from(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../tests/conformance.md"
+            )),
             patience: 1.0,
             jobs: 1,
             list: false,
@@ -72,6 +82,7 @@ impl Options {
             match argument.as_str() {
                 "--rbt" => options.tracer = value()?.into(),
                 "--cases" => options.cases = value()?.into(),
+                "--rules" => options.rules = value()?.into(),
                 "--patience" => {
                     options.patience = value()?.parse().map_err(|e| format!("--patience: {e}"))?;
                 }
@@ -118,6 +129,7 @@ fn run(options: &Options) -> Result<usize, String> {
     let is_peer = is_bpftrace(&options.tracer);
     let next = AtomicUsize::new(0);
     let counts = Mutex::new([0_usize; 4]);
+    let passing = Mutex::new(BTreeSet::new());
     let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, 16) {
@@ -125,6 +137,10 @@ fn run(options: &Options) -> Result<usize, String> {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let begun = Instant::now();
                     let verdict = decide(case, options, is_peer);
+                    if matches!(verdict, Verdict::Passed) {
+                        let mut passing = passing.lock().unwrap_or_else(|e| e.into_inner());
+                        passing.insert(case.name.as_str());
+                    }
                     // Held while printing, so that two cases' lines do not mix.
                     let mut counts = counts.lock().unwrap_or_else(|e| e.into_inner());
                     counts[report(case, &verdict, begun)] += 1;
@@ -133,6 +149,10 @@ fn run(options: &Options) -> Result<usize, String> {
         }
     });
     let [passed, failed, skipped, differs] = counts.into_inner().unwrap_or_else(|e| e.into_inner());
+    if options.wanted.is_empty() && !is_peer {
+        let passing = passing.into_inner().unwrap_or_else(|e| e.into_inner());
+        show_unproven(&options.rules, &passing)?;
+    }
     println!(
         "scripts: {passed} passed, {failed} failed, {skipped} skipped, {differs} differ, \
          {} not asked for ({:.1} s)",
@@ -140,6 +160,35 @@ fn run(options: &Options) -> Result<usize, String> {
         started.elapsed().as_secs_f64()
     );
     Ok(failed)
+}
+
+/// Prints the rules that only live cases prove, none of which is among `passing`.
+fn show_unproven(rules: &Path, passing: &BTreeSet<&str>) -> Result<(), String> {
+    let Ok(text) = std::fs::read_to_string(rules) else {
+        println!("rules: not asked, {} is not here", rules.display());
+        return Ok(());
+    };
+    let rows = conformance::read(&text).map_err(|e| format!("{}: {e}", rules.display()))?;
+    let is_live = |row: &&conformance::Row| row.cases().count() == row.tests.len();
+    let unproven: Vec<_> = rows
+        .iter()
+        .filter(is_live)
+        .filter(|row| !row.cases().any(|name| passing.contains(name)))
+        .collect();
+    for row in &unproven {
+        let why = if row.tests.is_empty() {
+            "no test".to_owned()
+        } else {
+            row.tests.join(", ")
+        };
+        println!("rule    {}: {} ({why})", row.area, row.feature);
+    }
+    println!(
+        "rules: {} of {} have no case that passed here",
+        unproven.len(),
+        rows.len()
+    );
+    Ok(())
 }
 
 fn decide(case: &Case, options: &Options, is_peer: bool) -> Verdict {
