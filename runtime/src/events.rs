@@ -1,9 +1,11 @@
 //! The ring buffer: what running programs have to say, in the order they said it.
 //!
 //! Waking the reader for each record would slow what is traced, so programs wake it only when
-//! more waits than a level the reader sets. While records come the reader looks by itself
-//! every millisecond and the level is high; once nothing comes it sets the level to zero,
-//! looks once more and sleeps: an idle tracer costs nothing, and the first record wakes it.
+//! more waits than a level. While records come the reader looks by itself every millisecond and
+//! sets the level to a quarter of the buffer after each look; once nothing comes it sets the
+//! level to zero, looks once more and sleeps: an idle tracer costs nothing, and the first record
+//! wakes it. The program that wakes it raises the level by a quarter, before it submits: however
+//! long the reader then waits for a CPU, a full buffer has cost a handful of wake-ups.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -98,9 +100,6 @@ impl Events {
     }
 
     fn set_asleep(&mut self, is_asleep: bool) {
-        if self.is_asleep == is_asleep {
-            return;
-        }
         self.is_asleep = is_asleep;
         if let Some(at) = self.level_at {
             let level = if is_asleep { 0 } else { self.busy_level };

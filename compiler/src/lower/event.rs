@@ -1,12 +1,13 @@
 //! Events: records in the ring buffer, filled in place.
 //!
 //! A record begins with its event's number (`u64`). Submitting does not wake userspace,
-//! which polls, until as much waits as userspace says.
+//! which polls, until as much waits as the wake level says; who wakes it raises the level, so
+//! that the records until it runs wake nobody.
 
 use super::{Builder, Fill, MaybeNull};
 use crate::artifact::{EventField, EventSchema, Param};
 use crate::hir;
-use crate::ir::{Address, Comparison, Operand, helpers};
+use crate::ir::{Address, AluOp, Comparison, Operand, helpers};
 use crate::types::Type;
 
 /// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP`, `BPF_RB_AVAIL_DATA` of `linux/bpf.h`.
@@ -90,9 +91,17 @@ impl Builder<'_> {
                 );
                 let level = b.in_reg(Operand::Global(b.plan.wake_level));
                 let level = b.load(Address::reg(level), crate::ir::Size::B8);
-                let flags = b.select(Comparison::Greater, waiting, level, FORCE_WAKEUP, NO_WAKEUP);
+                let flags = b.copy(NO_WAKEUP);
+                b.when(Comparison::Greater, waiting, level, |b| {
+                    // One wake-up is enough: the next is due when much more waits, or when
+                    // userspace has said again that it sleeps.
+                    let next = b.alu(AluOp::Add, waiting, b.plan.wake_step);
+                    let at = b.in_reg(Operand::Global(b.plan.wake_level));
+                    b.put(Address::reg(at), next, crate::ir::Size::B8);
+                    b.set(flags, FORCE_WAKEUP);
+                });
                 let record = b.pointer(record);
-                b.call_void(helpers::RINGBUF_SUBMIT, &[record, flags]);
+                b.call_void(helpers::RINGBUF_SUBMIT, &[record, flags.into()]);
             },
             |b| {
                 let lost = b.in_reg(Operand::Global(b.plan.lost_events));

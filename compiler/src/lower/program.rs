@@ -32,6 +32,8 @@ pub struct Plan {
     pub missed_runs: u32,
     /// Byte of the globals that says how much may wait before a record wakes userspace.
     pub wake_level: u32,
+    /// By how much a record that wakes userspace raises that level, in bytes.
+    pub wake_step: i64,
     /// Byte of the globals where zeros are, enough for any map's value.
     pub zero: u32,
     /// The map of stack traces, if any stack is taken.

@@ -86,6 +86,7 @@ pub fn run(
         lost_events,
         missed_runs,
         wake_level,
+        wake_step: i64::from(ring_bytes / 4),
         zero: 0,
         stacks: MapId(u32::MAX),
         frame_limit: u32::try_from(config.on_stack_limit).unwrap_or(128).min(256),
