@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rbt_compiler::arch::{Arch, x86_64};
+use rbt_compiler::arch::Arch;
 use rbt_compiler::btf::Btf;
 use rbt_compiler::target::{Feature, PidNamespace, Target, TargetError, TracedProcess};
 use rbt_grammar::codes;
@@ -25,6 +25,13 @@ use tracefs::Tracefs;
 
 /// Inode of the initial process-id namespace (`PROC_PID_INIT_INO` in the kernel).
 const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// The architecture that this program was built for, and so runs on.
+#[cfg(target_arch = "x86_64")]
+const ARCH: &Arch = &rbt_compiler::arch::x86_64::X86_64;
+/// The architecture that this program was built for, and so runs on.
+#[cfg(target_arch = "aarch64")]
+const ARCH: &Arch = &rbt_compiler::arch::aarch64::AARCH64;
 
 /// Where the kernel shows its BTF.
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -145,7 +152,7 @@ impl Host {
 
 impl Target for Host {
     fn arch(&self) -> &'static Arch {
-        &x86_64::X86_64
+        ARCH
     }
 
     fn btf(&self) -> Result<&Btf, TargetError> {

@@ -6,11 +6,13 @@
 //! | Line                        | Meaning                                                     |
 //! |-----------------------------|-------------------------------------------------------------|
 //! | `// parameters: i:s:1 5`     | the positional parameters                                    |
+//! | `// kernel for: aarch64`      | another architecture than x86-64                             |
 //! | `// kernel without: NAME...` | features by their name in `--info`; `btf` for type information |
 //! | `// with: --unsafe`          | that option was given                                        |
 
 #![allow(dead_code)]
 
+use rbt_compiler::arch::named;
 use rbt_compiler::fixture::Fixture;
 use rbt_compiler::target::Feature;
 use rbt_compiler::{Compiled, Options, Stage, compile};
@@ -54,6 +56,10 @@ pub fn compile_text(name: &str, text: &str, print: Option<Stage>) -> Outcome {
         match what {
             "parameters" => options.positional = words.map(str::to_owned).collect(),
             "with" => options.allows_unsafe = words.any(|word| word == "--unsafe"),
+            "kernel for" => {
+                let arch = words.next().and_then(named);
+                fixture.arch = arch.unwrap_or_else(|| panic!("no architecture {value}"));
+            }
             "kernel without" => words.for_each(|word| take_away(&mut fixture, word)),
             _ => {}
         }

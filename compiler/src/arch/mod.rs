@@ -2,7 +2,16 @@
 //!
 //! One small file for each; the rest of the compiler asks here.
 
+pub mod aarch64;
 pub mod x86_64;
+
+/// Every architecture.
+pub const ALL: &[&Arch] = &[&x86_64::X86_64, &aarch64::AARCH64];
+
+/// The architecture of that name, as `uname -m` says it.
+pub fn named(name: &str) -> Option<&'static Arch> {
+    ALL.iter().copied().find(|arch| arch.name == name)
+}
 
 /// An architecture.
 #[derive(Debug)]
@@ -38,5 +47,33 @@ impl Arch {
             .iter()
             .find(|(_, n)| *n == name)
             .map(|(number, _)| *number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_whole() {
+        for arch in ALL {
+            let registers = arch.arguments.iter().chain(arch.syscall_arguments);
+            for name in registers.chain([&arch.result, &arch.syscall_number]) {
+                assert!(arch.register(name).is_some(), "{}: {name}", arch.name);
+            }
+            let numbers: Vec<u32> = arch.syscalls.iter().map(|(number, _)| *number).collect();
+            assert!(numbers.is_sorted(), "{}", arch.name);
+        }
+    }
+
+    /// Source: `arch/arm64/include/asm/ptrace.h`, `include/uapi/asm-generic/unistd.h`.
+    #[test]
+    fn arm_is_as_its_headers_say() {
+        let arm = named("aarch64").expect("there is one");
+        assert_eq!(arm.register("sp"), Some(31 * 8));
+        assert_eq!(arm.register("pc"), Some(32 * 8));
+        assert_eq!(arm.syscall("openat"), Some(56));
+        assert_eq!(arm.syscall("execve"), Some(221));
+        assert_eq!(arm.syscall("open"), None);
     }
 }
