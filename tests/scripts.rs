@@ -7,7 +7,10 @@
 //! `tests/conformance.md` have live cases of which none passed here.
 //!
 //! The test executable is the runner, so it can be copied to another machine:
-//! `scripts-HASH --rbt ./rbt --cases ./scripts [--patience 5] [--jobs 2] [NAME...]`.
+//! `scripts-HASH --rbt ./rbt --cases ./scripts [--patience 5] [--jobs 2] [--form written] [NAME...]`.
+//!
+//! A case's script is run twice: as it is written, and with its actions in the other form, `< >`
+//! for `{ }` and back. `--form written` and `--form other` choose one.
 //! Given bpftrace as `--rbt`, it holds the expectations against the program they come from.
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
@@ -16,19 +19,21 @@
 mod cases;
 #[path = "support/conformance.rs"]
 mod conformance;
+#[path = "support/form.rs"]
+mod form;
 #[path = "support/live.rs"]
 mod live;
 #[path = "support/needs.rs"]
 mod needs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use cases::{Case, Peer};
+use cases::{Action, Case, Peer};
 
 fn main() -> ExitCode {
     let options = match Options::from_arguments(std::env::args().skip(1)) {
@@ -48,6 +53,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// Which form of the scripts' actions is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Written,
+    Other,
+    Both,
+}
+
 /// What the command line asked for.
 struct Options {
     tracer: PathBuf,
@@ -55,6 +68,7 @@ struct Options {
     /// Factor on every time limit, for slow machines.
     patience: f64,
     jobs: usize,
+    form: Form,
     /// The table of rules and their tests; not there on other machines.
     rules: PathBuf,
     /// Names are listed instead of run.
@@ -73,7 +87,8 @@ impl Options {
                 "/../../tests/conformance.md"
             )),
             patience: 1.0,
-            jobs: 1,
+            jobs: std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(4)),
+            form: Form::Both,
             list: false,
             wanted: Vec::new(),
         };
@@ -88,6 +103,14 @@ impl Options {
                 }
                 "--jobs" | "--test-threads" => {
                     options.jobs = value()?.parse().map_err(|e| format!("--jobs: {e}"))?;
+                }
+                "--form" => {
+                    options.form = match value()?.as_str() {
+                        "written" => Form::Written,
+                        "other" => Form::Other,
+                        "both" => Form::Both,
+                        form => return Err(format!("--form: no form {form}")),
+                    };
                 }
                 "--list" => options.list = true,
                 // What `cargo test -- FLAG` says to every test executable of the workspace.
@@ -127,6 +150,24 @@ fn run(options: &Options) -> Result<usize, String> {
         return Ok(0);
     }
     let is_peer = is_bpftrace(&options.tracer);
+    let asked = cases.len();
+    let mut in_one_form = BTreeMap::new();
+    let other: Vec<Case> = if is_peer || options.form == Form::Written {
+        Vec::new()
+    } else {
+        let other = |case: &Case| match in_other_form(case) {
+            Ok(case) => Some(case),
+            Err(why) => {
+                *in_one_form.entry(why).or_insert(0) += 1;
+                None
+            }
+        };
+        cases.iter().filter_map(other).collect()
+    };
+    if options.form == Form::Other {
+        cases.clear();
+    }
+    cases.extend(other);
     let next = AtomicUsize::new(0);
     let counts = Mutex::new([0_usize; 4]);
     let passing = Mutex::new(BTreeSet::new());
@@ -149,17 +190,37 @@ fn run(options: &Options) -> Result<usize, String> {
         }
     });
     let [passed, failed, skipped, differs] = counts.into_inner().unwrap_or_else(|e| e.into_inner());
-    if options.wanted.is_empty() && !is_peer {
+    if options.wanted.is_empty() && !is_peer && options.form != Form::Other {
         let passing = passing.into_inner().unwrap_or_else(|e| e.into_inner());
         show_unproven(&options.rules, &passing)?;
+    }
+    for (why, count) in &in_one_form {
+        println!("one form only: {count} cases ({why})");
     }
     println!(
         "scripts: {passed} passed, {failed} failed, {skipped} skipped, {differs} differ, \
          {} not asked for ({:.1} s)",
-        all - cases.len(),
+        all - asked,
         started.elapsed().as_secs_f64()
     );
     Ok(failed)
+}
+
+/// The case with its script's actions in the other form.
+///
+/// Errors: why it has none.
+fn in_other_form(case: &Case) -> Result<Case, String> {
+    if let Some(why) = &case.only_form {
+        return Err(why.clone());
+    }
+    let Action::Script(text) = &case.action else {
+        return Err("a shell command".to_owned());
+    };
+    Ok(Case {
+        name: format!("{} in the other form", case.name),
+        action: Action::Script(form::other(text, &[])?),
+        ..case.clone()
+    })
 }
 
 /// Prints the rules that only live cases prove, none of which is among `passing`.

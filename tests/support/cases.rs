@@ -26,6 +26,7 @@
 //! | `TIMEOUT`             | seconds the tracer may run, 10 unless given                                  |
 //! | `REQUIRES`            | what the machine must have; repeatable, see `needs.rs`                       |
 //! | `PEER`                | `differs: WHY`, rbt means to answer differently from bpftrace; or `skip: WHY` |
+//! | `FORM`                | `only: WHY`, the case is not run with its actions in the other form, `{}` or `<>` |
 
 use std::path::Path;
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub struct Case {
     pub requires: Vec<String>,
     /// How bpftrace relates to the case.
     pub peer: Peer,
+    /// Why the case makes sense only with its actions written as they are.
+    pub only_form: Option<String>,
 }
 
 /// What a case runs.
@@ -214,6 +217,7 @@ impl Draft {
                 timeout: Duration::from_secs(10),
                 requires: Vec::new(),
                 peer: Peer::Agrees,
+                only_form: None,
             },
         }
     }
@@ -257,6 +261,13 @@ impl Draft {
             }
             "TIMEOUT" => case.timeout = Duration::from_secs_f64(number(&value.text())?),
             "REQUIRES" => case.requires.push(value.text()),
+            "FORM" => {
+                let text = value.text();
+                let why = text
+                    .strip_prefix("only: ")
+                    .ok_or("FORM wants `only: WHY`")?;
+                case.only_form = Some(why.to_owned());
+            }
             "PEER" => {
                 let text = value.text();
                 case.peer = match text.split_once(": ") {
