@@ -51,6 +51,14 @@ pub struct Settings {
     pub missing_probes: MissingProbes,
     /// Bytes of verifier log that are asked for.
     pub log_size: u32,
+    /// The licence that programs declare.
+    pub license: String,
+    /// Names of C++ and Rust symbols are shown as in the source.
+    pub cpp_demangle: bool,
+    /// For how long the symbols of a traced program are kept.
+    pub cache_user_symbols: SymbolCache,
+    /// Stacks show files, lines and inlined functions.
+    pub show_debug_info: bool,
 }
 
 /// What is done about a probe that does not exist or cannot be attached.
@@ -64,6 +72,19 @@ pub enum MissingProbes {
     Ignore,
 }
 
+/// For how long the symbols of a traced program are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SymbolCache {
+    /// As it suits: for each process; for the program where all its processes look alike.
+    Automatic,
+    /// For each process.
+    PerPid,
+    /// For all processes of a program.
+    PerProgram,
+    /// They are read anew each time.
+    None,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -73,6 +94,10 @@ impl Default for Settings {
             ring_bytes: 1 << 22,
             missing_probes: MissingProbes::Error,
             log_size: 1_000_000,
+            license: String::from("GPL"),
+            cpp_demangle: true,
+            cache_user_symbols: SymbolCache::Automatic,
+            show_debug_info: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Set by `config = { … }` in a script and by the environment (`RBT_` or `BPFTRACE_` and the
 //! upper-case name), which wins. Reads no environment itself: the caller hands it over.
 
-use crate::artifact::{MissingProbes, StackMode};
+use crate::artifact::{MissingProbes, StackMode, SymbolCache};
 
 /// The settings that hold for a compilation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,70 @@ pub struct Config {
     pub on_stack_limit: u64,
     /// Bytes of verifier log.
     pub log_size: u64,
+    /// The licence that programs declare; some helpers are only for `GPL` and the like.
+    pub license: &'static str,
+    /// Names of C++ and Rust symbols are shown as in the source.
+    pub cpp_demangle: bool,
+    /// For how long the symbols of a traced program are kept.
+    pub cache_user_symbols: SymbolCache,
+    /// User symbols are looked up when they are shown, not when the process is first seen.
+    pub lazy_symbolication: bool,
+    /// Stacks show files, lines and inlined functions.
+    pub show_debug_info: bool,
+    /// Whether `tseries` may be used.
+    pub unstable_tseries: Unstable,
+    /// Whether `dw_ustack` may be used.
+    pub unstable_dw_ustack: Unstable,
+    /// Whether `typeinfo` may be used.
+    pub unstable_typeinfo: Unstable,
+    /// Whether `import` may be used.
+    pub unstable_import_statement: Unstable,
 }
+
+/// What the use of a feature that may still change does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unstable {
+    /// It is refused.
+    Error,
+    /// It is allowed, with a warning.
+    Warn,
+    /// It is allowed.
+    Enable,
+}
+
+impl Unstable {
+    /// What to say of a use of the feature `name`, set by `unstable_NAME`: a sentence, and
+    /// whether it is an error. Nothing if it is enabled.
+    pub fn complaint(self, name: &str) -> Option<(bool, String)> {
+        match self {
+            Unstable::Enable => None,
+            Unstable::Warn => Some((
+                false,
+                format!(
+                    "Script is using an unstable feature: {name}. To prevent this warning you \
+                     must explicitly enable it in the config e.g. unstable_{name}=enable"
+                ),
+            )),
+            Unstable::Error => Some((
+                true,
+                format!(
+                    "{name} feature is not enabled by default. To enable this unstable feature, \
+                     set the config flag to enable. unstable_{name}=enable"
+                ),
+            )),
+        }
+    }
+}
+
+/// Licences that a program may declare. The first is the usual one.
+pub const LICENSES: &[&str] = &[
+    "GPL",
+    "GPL v2",
+    "GPL and additional rights",
+    "Dual BSD/GPL",
+    "Dual MIT/GPL",
+    "Dual MPL/GPL",
+];
 
 impl Default for Config {
     fn default() -> Self {
@@ -49,6 +112,15 @@ impl Default for Config {
             perf_rb_pages: 0,
             on_stack_limit: 128,
             log_size: 1_000_000,
+            license: "GPL",
+            cpp_demangle: true,
+            cache_user_symbols: SymbolCache::Automatic,
+            lazy_symbolication: true,
+            show_debug_info: false,
+            unstable_tseries: Unstable::Warn,
+            unstable_dw_ustack: Unstable::Warn,
+            unstable_typeinfo: Unstable::Error,
+            unstable_import_statement: Unstable::Error,
         }
     }
 }
@@ -103,17 +175,31 @@ fn number(name: &str, value: &Written) -> Result<u64, String> {
     }
 }
 
-fn boolean(value: &Written) -> Result<bool, String> {
+fn boolean(name: &str, value: &Written) -> Result<bool, String> {
     let text = match value {
         Written::Bool(b) => return Ok(*b),
-        Written::Int(n) => n.to_string(),
+        Written::Int(n) => return Ok(*n != 0),
         Written::Text(text) => text.to_ascii_lowercase(),
     };
     match text.as_str() {
-        "1" | "true" => Ok(true),
-        "0" | "false" => Ok(false),
-        _ => Err(String::from(
-            "Invalid bool value: valid values are true, false, 1 or 0.",
+        "true" | "yes" => Ok(true),
+        "false" | "no" => Ok(false),
+        digits => match digits.parse::<u64>() {
+            Ok(number) => Ok(number != 0),
+            Err(_) => Err(format!(
+                "{name}: Invalid bool value: valid values are true, false, 1 or 0."
+            )),
+        },
+    }
+}
+
+fn unstable(name: &str, value: &Written) -> Result<Unstable, String> {
+    match text(value).to_ascii_lowercase().as_str() {
+        "error" | "false" | "0" => Ok(Unstable::Error),
+        "warn" => Ok(Unstable::Warn),
+        "enable" | "true" | "1" => Ok(Unstable::Enable),
+        _ => Err(format!(
+            "{name}: Invalid value for unstable config: valid values are enable, warn, and error."
         )),
     }
 }
@@ -138,7 +224,7 @@ pub const TABLE: &[Row] = &[
                 "ignore" => MissingProbes::Ignore,
                 _ => {
                     return Err(String::from(
-                        "Invalid value for missing_probes: valid values are ignore, warn, and error.",
+                        "missing_probes: Invalid value for missing_probes: valid values are ignore, warn, and error.",
                     ));
                 }
             };
@@ -149,7 +235,7 @@ pub const TABLE: &[Row] = &[
         name: "print_maps_on_exit",
         doc: "print all maps when tracing ends (default true)",
         set: |c, v| {
-            c.print_maps_on_exit = boolean(v)?;
+            c.print_maps_on_exit = boolean("print_maps_on_exit", v)?;
             Ok(())
         },
     },
@@ -243,21 +329,99 @@ pub const TABLE: &[Row] = &[
             Ok(())
         },
     },
+    Row {
+        name: "license",
+        doc: "what programs declare: GPL (default), GPL v2, GPL and additional rights, Dual BSD/GPL, Dual MIT/GPL, Dual MPL/GPL",
+        set: |c, v| {
+            let wanted = text(v);
+            let known = LICENSES.iter().find(|known| **known == wanted);
+            c.license = known.ok_or_else(|| {
+                format!(
+                    "Invalid value for license. Found: {wanted}. Valid values: {}.",
+                    LICENSES.join(", ")
+                )
+            })?;
+            Ok(())
+        },
+    },
+    Row {
+        name: "cpp_demangle",
+        doc: "show C++ and Rust symbols as in the source (default true)",
+        set: |c, v| {
+            c.cpp_demangle = boolean("cpp_demangle", v)?;
+            Ok(())
+        },
+    },
+    Row {
+        name: "cache_user_symbols",
+        doc: "keep the symbols of programs: PER_PID, PER_PROGRAM, NONE (chosen unless given)",
+        set: |c, v| {
+            c.cache_user_symbols = match text(v).to_ascii_uppercase().as_str() {
+                "PER_PID" => SymbolCache::PerPid,
+                "PER_PROGRAM" | "1" | "TRUE" => SymbolCache::PerProgram,
+                "NONE" | "0" | "FALSE" => SymbolCache::None,
+                digits if digits.parse::<u64>().is_ok() => SymbolCache::PerProgram,
+                _ => {
+                    return Err(String::from(
+                        "cache_user_symbols: Invalid value for cache_user_symbols: valid values are PER_PID, PER_PROGRAM, and NONE.",
+                    ));
+                }
+            };
+            Ok(())
+        },
+    },
+    Row {
+        name: "lazy_symbolication",
+        doc: "look user symbols up when they are shown (default true)",
+        set: |c, v| {
+            c.lazy_symbolication = boolean("lazy_symbolication", v)?;
+            Ok(())
+        },
+    },
+    Row {
+        name: "show_debug_info",
+        doc: "stacks show files, lines and inlined functions (default false)",
+        set: |c, v| {
+            c.show_debug_info = boolean("show_debug_info", v)?;
+            Ok(())
+        },
+    },
+    Row {
+        name: "unstable_tseries",
+        doc: "whether tseries() may be used: error, warn (default), enable",
+        set: |c, v| {
+            c.unstable_tseries = unstable("unstable_tseries", v)?;
+            Ok(())
+        },
+    },
+    Row {
+        name: "unstable_dw_ustack",
+        doc: "whether dw_ustack may be used: error, warn (default), enable",
+        set: |c, v| {
+            c.unstable_dw_ustack = unstable("unstable_dw_ustack", v)?;
+            Ok(())
+        },
+    },
+    Row {
+        name: "unstable_typeinfo",
+        doc: "whether typeinfo may be used: error (default), warn, enable",
+        set: |c, v| {
+            c.unstable_typeinfo = unstable("unstable_typeinfo", v)?;
+            Ok(())
+        },
+    },
+    Row {
+        name: "unstable_import_statement",
+        doc: "whether import may be used: error (default), warn, enable",
+        set: |c, v| {
+            c.unstable_import_statement = unstable("unstable_import_statement", v)?;
+            Ok(())
+        },
+    },
 ];
 
-/// Accepted names that mean nothing to rbt: settings of other compilers and symbolisers.
-const WITHOUT_EFFECT: &[&str] = &[
-    "cpp_demangle",
-    "cache_user_symbols",
-    "lazy_symbolication",
-    "use_blazesym",
-    "show_debug_info",
-    "license",
-    "unstable_tseries",
-    "unstable_dw_ustack",
-    "unstable_typeinfo",
-    "unstable_import_statement",
-];
+/// Accepted names that mean nothing to rbt, with what they set elsewhere.
+const WITHOUT_EFFECT: &[&str] = &["use_blazesym"];
 
 const OBSOLETE: &[&str] = &[
     "unstable_macro",
@@ -277,6 +441,25 @@ const RENAMED: &[(&str, &str)] = &[
 
 const ENVIRONMENT_ONLY: &[&str] = &["btf", "kernel_build", "kernel_source", "vmlinux"];
 
+/// The name a setting has now: without the prefix `BPFTRACE_`, in lower case, not an old one.
+pub fn modern_name(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let name = lower.strip_prefix("bpftrace_").unwrap_or(&lower);
+    let renamed = RENAMED.iter().find(|(old, _)| *old == name);
+    renamed.map_or(name, |(_, new)| new).to_owned()
+}
+
+/// The settings that the environment fixes: a script cannot change them.
+pub fn fixed_by(is_set: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let old = RENAMED.iter().map(|(old, _)| *old);
+    let names = old.chain(TABLE.iter().map(|row| row.name));
+    let fixed = names.filter(|name| {
+        let upper = name.to_ascii_uppercase();
+        is_set(&format!("BPFTRACE_{upper}")) || is_set(&format!("RBT_{upper}"))
+    });
+    fixed.map(modern_name).collect()
+}
+
 impl Config {
     /// Sets the variable `name` (any letter case, perhaps with the prefix `BPFTRACE_`).
     pub fn set(&mut self, name: &str, value: &Written) -> Outcome {
@@ -289,13 +472,22 @@ impl Config {
             };
         }
         if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == name) {
+            let opposite = Written::Bool(matches!(boolean(new, value), Ok(false)));
+            let value = if name.starts_with("no_") {
+                &opposite
+            } else {
+                value
+            };
             return match self.set(new, value) {
                 Outcome::Set => Outcome::Renamed(new),
                 other => other,
             };
         }
         if WITHOUT_EFFECT.contains(&name) {
-            return Outcome::Set;
+            return match boolean(name, value) {
+                Ok(_) => Outcome::Set,
+                Err(why) => Outcome::BadValue(why),
+            };
         }
         if OBSOLETE.contains(&name) {
             return Outcome::Obsolete;
@@ -313,11 +505,12 @@ impl Config {
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Vec<(String, String)> {
         let mut refused = Vec::new();
-        for row in TABLE {
-            for prefix in ["BPFTRACE_", "RBT_"] {
-                let name = format!("{prefix}{}", row.name.to_ascii_uppercase());
+        for prefix in ["BPFTRACE_", "RBT_"] {
+            let old = RENAMED.iter().map(|(old, _)| *old);
+            for setting in old.chain(TABLE.iter().map(|row| row.name)) {
+                let name = format!("{prefix}{}", setting.to_ascii_uppercase());
                 if let Some(value) = variable(&name)
-                    && let Outcome::BadValue(why) = self.set(row.name, &Written::Text(value))
+                    && let Outcome::BadValue(why) = self.set(setting, &Written::Text(value))
                 {
                     refused.push((name, why));
                 }
@@ -343,6 +536,34 @@ mod tests {
         let bad = config.set("max_strlen", &Written::Text(String::from("hello")));
         let why = String::from("max_strlen: expecting a number, got hello");
         assert_eq!(bad, Outcome::BadValue(why));
+    }
+
+    #[test]
+    fn words_of_every_kind() {
+        let mut config = Config::default();
+        let word = |text: &str| Written::Text(String::from(text));
+        assert_eq!(config.set("license", &word("Dual BSD/GPL")), Outcome::Set);
+        assert_eq!(config.license, "Dual BSD/GPL");
+        assert!(matches!(
+            config.set("license", &word("MIT")),
+            Outcome::BadValue(_)
+        ));
+        let set = config.set("unstable_typeinfo", &word("enable"));
+        assert_eq!(
+            (set, config.unstable_typeinfo),
+            (Outcome::Set, Unstable::Enable)
+        );
+        let renamed = config.set("no_cpp_demangle", &Written::Int(1));
+        assert_eq!(renamed, Outcome::Renamed("cpp_demangle"));
+        assert!(!config.cpp_demangle);
+        let set = config.set("cache_user_symbols", &word("PER_PROGRAM"));
+        assert_eq!(set, Outcome::Set);
+        assert_eq!(config.cache_user_symbols, SymbolCache::PerProgram);
+        let bad = config.set("use_blazesym", &word("x"));
+        let why = "use_blazesym: Invalid bool value: valid values are true, false, 1 or 0.";
+        assert_eq!(bad, Outcome::BadValue(String::from(why)));
+        assert_eq!(modern_name("BPFTRACE_STRLEN"), "max_strlen");
+        assert_eq!(fixed_by(&|name| name == "BPFTRACE_STRLEN"), ["max_strlen"]);
     }
 
     #[test]

@@ -148,10 +148,7 @@ fn recipe(
     let mut types = TypeTable::new(target);
     out.diagnostics
         .extend(types.define(&preamble.items, &preamble.macros));
-    let is_fixed = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        options.fixed_settings.contains(&name)
-    };
+    let is_fixed = |name: &str| options.fixed_settings.contains(&config::modern_name(name));
     let (config, found) = pass::settings::run(&tree, options.config.clone(), &is_fixed);
     out.diagnostics.extend(found);
     if out.listing.is_some() {

@@ -8,7 +8,7 @@ use rbt_grammar::SourceMap;
 use std::fmt::Write as _;
 
 /// A stage that can be printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// The tree, as canonical text.
     Ast,
@@ -35,12 +35,25 @@ impl Stage {
         (Stage::Object, "object"),
     ];
 
+    /// Names of the same stages in other compilers of the language.
+    const ALIASES: &'static [(Stage, &'static str)] = &[
+        (Stage::Ast, "parse"),
+        (Stage::Hir, "types"),
+        (Stage::Ir, "codegen"),
+        (Stage::Asm, "codegen-opt"),
+        (Stage::Asm, "dis"),
+    ];
+
     /// The stage of that name.
     pub fn named(name: &str) -> Option<Stage> {
-        Stage::ALL
-            .iter()
-            .find(|(_, n)| *n == name)
-            .map(|(stage, _)| *stage)
+        let mut all = Stage::ALL.iter().chain(Stage::ALIASES);
+        all.find(|(_, n)| *n == name).map(|(stage, _)| *stage)
+    }
+
+    /// Its own name.
+    pub fn name(self) -> &'static str {
+        let row = Stage::ALL.iter().find(|(stage, _)| *stage == self);
+        row.map_or("", |(_, name)| name)
     }
 }
 

@@ -3,7 +3,7 @@
 //! One row for each option: it yields the parsing and `--help`. Parsing only records;
 //! deciding comes after.
 
-use lexopt::{Arg, Parser, ValueExt};
+use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
@@ -33,8 +33,8 @@ pub(crate) struct Args {
     pub command: Option<String>,
     /// `-p`
     pub pid: Option<String>,
-    /// `-d`
-    pub stage: Option<String>,
+    /// `-d`, all of them.
+    pub stages: Vec<String>,
     /// `-k`, how often.
     pub warnings: u32,
     /// `--no-warnings`
@@ -45,6 +45,22 @@ pub(crate) struct Args {
     pub is_dry_run: bool,
     /// `--emit-elf`
     pub emit_elf: Option<String>,
+    /// `-I`
+    pub include_folders: Vec<String>,
+    /// `--include`
+    pub includes: Vec<String>,
+    /// `--no-feature`
+    pub without_features: Vec<String>,
+    /// `--traceable-functions`
+    pub traceable_functions: Option<String>,
+    /// `--debuginfo`
+    pub debug_folders: Vec<String>,
+    /// `--dwarf-pid`
+    pub unwound: Vec<String>,
+    /// `--mode`, or the option that stands for one.
+    pub mode: Option<String>,
+    /// An option that only a compiler by way of LLVM could honour.
+    pub llvm: Option<&'static str>,
     /// `--info`
     pub info: bool,
     /// `--doc`
@@ -153,14 +169,86 @@ const TABLE: &[Row] = &[
     Row {
         short: Some('d'),
         long: "debug",
-        effect: Effect::Value("STAGE", |a, v| a.stage = Some(v)),
-        help: "print a stage and stop: ast, hir, plan, ir, asm or object",
+        effect: Effect::Value("STAGE[,STAGE]", |a, v| {
+            a.stages.extend(v.split(',').map(str::to_owned));
+        }),
+        help: "print a stage and stop: ast, hir, plan, ir, asm, object or all",
     },
     Row {
         short: None,
         long: "emit-elf",
         effect: Effect::Value("FILE", |a, v| a.emit_elf = Some(v)),
         help: "write the eBPF object to a file and stop",
+    },
+    Row {
+        short: Some('I'),
+        long: "",
+        effect: Effect::Value("DIR", |a, v| a.include_folders.push(v)),
+        help: "search a folder for what a script includes",
+    },
+    Row {
+        short: None,
+        long: "include",
+        effect: Effect::Value("FILE", |a, v| a.includes.push(v)),
+        help: "include a file before the script",
+    },
+    Row {
+        short: None,
+        long: "no-feature",
+        effect: Effect::Value("NAME[,NAME]", |a, v| {
+            a.without_features.extend(v.split(',').map(str::to_owned));
+        }),
+        help: "do without kprobe_multi, kprobe_session or uprobe_multi",
+    },
+    Row {
+        short: None,
+        long: "traceable-functions",
+        effect: Effect::Value("FILE", |a, v| a.traceable_functions = Some(v)),
+        help: "read the kernel functions that can be traced from a file",
+    },
+    Row {
+        short: None,
+        long: "debuginfo",
+        effect: Effect::Value("DIR[:DIR]", |a, v| {
+            a.debug_folders.extend(v.split(':').map(str::to_owned));
+        }),
+        help: "search folders for debug information of programs",
+    },
+    Row {
+        short: None,
+        long: "dwarf-pid",
+        effect: Effect::Value("PID", |a, v| a.unwound.push(v)),
+        help: "accepted: stacks of every process are unwound where they can be",
+    },
+    Row {
+        short: None,
+        long: "usdt-file-activation",
+        effect: Effect::Flag(|_| {}),
+        help: "accepted: the kernel activates semaphores by itself",
+    },
+    Row {
+        short: None,
+        long: "mode",
+        effect: Effect::Value("MODE", |a, v| a.mode = Some(v)),
+        help: "codegen: compile, and stop",
+    },
+    Row {
+        short: None,
+        long: "emit-llvm",
+        effect: Effect::Value("FILE", |a, _| a.llvm = Some("--emit-llvm")),
+        help: "refused: nothing is compiled by way of LLVM",
+    },
+    Row {
+        short: None,
+        long: "verify-llvm-ir",
+        effect: Effect::Flag(|a| a.llvm = Some("--verify-llvm-ir")),
+        help: "refused: nothing is compiled by way of LLVM",
+    },
+    Row {
+        short: None,
+        long: "aot",
+        effect: Effect::Value("FILE", |a, _| a.llvm = Some("--aot")),
+        help: "refused: --emit-elf writes an object that other loaders take",
     },
     Row {
         short: None,
@@ -209,34 +297,29 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
     };
     let mut args = Args::default();
     let mut parser = Parser::from_args(options);
-    while let Some(argument) = parser.next().map_err(|e| e.to_string())? {
+    while let Some(argument) = parser.next().map_err(complaint)? {
         let row = match argument {
             Arg::Value(word) => {
-                args.words.push(word.string().map_err(|e| e.to_string())?);
+                args.words.push(word.to_string_lossy().into_owned());
                 continue;
             }
             Arg::Short('b') => continue,
             Arg::Short(letter) => {
                 let row = TABLE.iter().find(|row| row.short == Some(letter));
-                row.ok_or_else(|| format!("unknown option -{letter}"))?
+                row.ok_or_else(|| format!("invalid option -- '{letter}'"))?
             }
-            Arg::Long(name) => {
-                let row = TABLE
-                    .iter()
-                    .find(|row| !name.is_empty() && row.long == name);
-                row.ok_or_else(|| format!("unknown option --{name}"))?
-            }
+            Arg::Long(name) => named(name)?,
         };
         match row.effect {
             Effect::Flag(set) => set(&mut args),
             Effect::Value(_, set) => {
-                let value = parser.value().map_err(|e| e.to_string())?;
-                set(&mut args, value.string().map_err(|e| e.to_string())?);
+                let value = parser.value().map_err(complaint)?;
+                set(&mut args, value.to_string_lossy().into_owned());
             }
         }
     }
     for word in rest {
-        let word = word.clone().string().map_err(|e| e.to_string())?;
+        let word = word.to_string_lossy().into_owned();
         if word.starts_with("--") {
             args.named.push(word);
         } else {
@@ -246,6 +329,43 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
     Ok(args)
 }
 
+/// The option of that long name, or the only one that begins so.
+fn named(name: &str) -> Result<&'static Row, String> {
+    let all = || TABLE.iter().filter(|row| !row.long.is_empty());
+    if let Some(row) = all().find(|row| row.long == name) {
+        return Ok(row);
+    }
+    let near: Vec<&Row> = all().filter(|row| row.long.starts_with(name)).collect();
+    match near.as_slice() {
+        [row] => Ok(row),
+        [] => Err(format!("unrecognized option '--{name}'")),
+        near => {
+            let names: Vec<String> = near.iter().map(|r| format!("'--{}'", r.long)).collect();
+            Err(format!(
+                "option '--{name}' is ambiguous; possibilities: {}",
+                names.join(" ")
+            ))
+        }
+    }
+}
+
+/// What the C library's `getopt` says of the same mistake.
+fn complaint(error: lexopt::Error) -> String {
+    match error {
+        lexopt::Error::MissingValue { option: Some(name) } => match name.strip_prefix("--") {
+            Some(_) => format!("option '{name}' requires an argument"),
+            None => format!(
+                "option requires an argument -- '{}'",
+                name.trim_start_matches('-')
+            ),
+        },
+        lexopt::Error::UnexpectedValue { option, .. } => {
+            format!("option '{option}' doesn't allow an argument")
+        }
+        other => other.to_string(),
+    }
+}
+
 /// What `--help` shows.
 pub(crate) fn help() -> String {
     let mut text = String::from(
@@ -253,7 +373,8 @@ pub(crate) fn help() -> String {
          rbt [options] FILE [parameters]\n    \
          rbt [options] -e 'PROGRAM' [parameters]\n    \
          rbt [options] -                  the script comes from stdin\n    \
-         rbt -l [PATTERN]                 list probes\n\n\
+         rbt -l [PATTERN | FILE]          list probes\n    \
+         a script's own parameters with names follow a lone --\n\n\
          OPTIONS:\n",
     );
     for row in TABLE {
@@ -266,7 +387,7 @@ pub(crate) fn help() -> String {
             flags.push(' ');
             flags.push_str(name);
         }
-        let _ = writeln!(text, "    {flags:<24} {}", row.help);
+        let _ = writeln!(text, "    {flags:<30} {}", row.help);
     }
     text.push_str(
         "\nEXAMPLES:\n    \
@@ -282,7 +403,7 @@ pub(crate) fn help() -> String {
          SETTINGS (config = { name = value } in a script, or RBT_NAME in the environment):\n",
     );
     for row in rbt_compiler::config::TABLE {
-        let _ = writeln!(text, "    {:<24} {}", row.name, row.doc);
+        let _ = writeln!(text, "    {:<30} {}", row.name, row.doc);
     }
     text.push_str(
         "\nEXIT STATUS:\n    \
@@ -314,6 +435,26 @@ mod tests {
         assert!(args.lists && args.is_verbose);
         assert!(parse(words("--nonsense")).is_err());
         assert!(parse(words("-e")).is_err());
+    }
+
+    #[test]
+    fn long_options_may_be_cut_short() {
+        assert!(
+            parse(words("--verb"))
+                .expect("only one begins so")
+                .is_verbose
+        );
+        let error = parse(words("--no")).expect_err("two begin so");
+        assert_eq!(
+            error,
+            "option '--no' is ambiguous; possibilities: '--no-warnings' '--no-feature'"
+        );
+        let error = parse(words("--pid")).expect_err("nothing follows");
+        assert_eq!(error, "option '--pid' requires an argument");
+        let error = parse(words("-z")).expect_err("no such letter");
+        assert_eq!(error, "invalid option -- 'z'");
+        let error = parse(words("--quiet=1")).expect_err("takes none");
+        assert_eq!(error, "option '--quiet' doesn't allow an argument");
     }
 
     #[test]

@@ -11,7 +11,13 @@ use rbt_stdlib::VOCABULARY;
 
 /// Lists what the command line asks for.
 pub(crate) fn list(args: &Args) -> u8 {
-    let host = Host::new(TracedProcess::default());
+    let host = match run::host(args, TracedProcess::default()) {
+        Ok(host) => host,
+        Err(why) => {
+            complain(&format!("ERROR: {why}\n"));
+            return WRONG;
+        }
+    };
     let is_script = args.program.is_some()
         || args
             .words

@@ -56,10 +56,9 @@ fn choose(args: &Args) -> u8 {
     run::run(args)
 }
 
+/// A command line that cannot be read: why, and what could have been written.
 fn usage(why: &str) -> ExitCode {
-    complain(&format!(
-        "ERROR: USAGE: {why}\n\n`rbt --help` lists the options.\n"
-    ));
+    complain(&format!("rbt: {why}\n{}", args::help()));
     ExitCode::from(WRONG)
 }
 

@@ -3,10 +3,10 @@
 use crate::args::Args;
 use crate::{WRONG, complain, print, show_all};
 use rbt_compiler::config::Config;
-use rbt_compiler::target::TracedProcess;
+use rbt_compiler::target::{Feature, TracedProcess};
 use rbt_compiler::{Compiled, Options, Parameter, Stage};
 use rbt_grammar::{SourceId, SourceMap};
-use rbt_runtime::{Buffering, Child, Host, OutputFormat, Process, Session, Warnings};
+use rbt_runtime::{Buffering, Child, Files, Host, OutputFormat, Process, Session, Warnings};
 use std::fmt::Write as _;
 use std::io::Read;
 
@@ -53,12 +53,7 @@ fn read(file: &str) -> Result<String, Refused> {
     };
     match bytes {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) => {
-            // The reason as the C library words it, without Rust's number behind it.
-            let text = error.to_string();
-            let reason = text.split(" (os error").next().unwrap_or_default();
-            Err(format!("failed to open file '{file}': {reason}"))
-        }
+        Err(error) => Err(format!("failed to open file '{file}': {}", reason(&error))),
     }
 }
 
@@ -69,22 +64,7 @@ pub(crate) fn options(args: &Args, positional: Vec<String>) -> Result<Options, R
     if let Some((name, why)) = refused.first() {
         return Err(format!("{name}: {why}"));
     }
-    let fixed_settings = rbt_compiler::config::TABLE
-        .iter()
-        .filter(|row| {
-            let upper = row.name.to_ascii_uppercase();
-            ["BPFTRACE_", "RBT_"]
-                .iter()
-                .any(|prefix| std::env::var_os(format!("{prefix}{upper}")).is_some())
-        })
-        .map(|row| row.name.to_owned())
-        .collect();
-    let print = match &args.stage {
-        None => None,
-        Some(name) => Some(
-            Stage::named(name).ok_or_else(|| format!("USAGE: invalid option for -d: {name}"))?,
-        ),
-    };
+    let fixed_settings = rbt_compiler::config::fixed_by(&|name| std::env::var_os(name).is_some());
     let named = args
         .named
         .iter()
@@ -103,8 +83,111 @@ pub(crate) fn options(args: &Args, positional: Vec<String>) -> Result<Options, R
         reports_reads: args.warnings > 0,
         config,
         fixed_settings,
-        print,
+        print: None,
     })
+}
+
+/// This machine, as the command line and the environment say to take it.
+pub(crate) fn host(args: &Args, traced: TracedProcess) -> Result<Host, Refused> {
+    let mut without = Vec::new();
+    for name in &args.without_features {
+        let known = WITHOUT.iter().find(|(known, _)| known == name);
+        let (_, feature) = known.ok_or(
+            "USAGE: --no-feature can only have values \
+             'kprobe_multi,kprobe_session,uprobe_multi'.",
+        )?;
+        without.push(*feature);
+    }
+    let variable = |name: &str| {
+        let own = std::env::var_os(format!("RBT_{name}"));
+        own.or_else(|| std::env::var_os(format!("BPFTRACE_{name}")))
+    };
+    let files = Files {
+        btf: variable("BTF").map(Into::into),
+        vmlinux: variable("VMLINUX").map(Into::into),
+        kernel_source: variable("KERNEL_SOURCE").map(Into::into),
+        kernel_build: variable("KERNEL_BUILD").map(Into::into),
+        include_folders: args.include_folders.iter().map(Into::into).collect(),
+        includes: args.includes.iter().map(Into::into).collect(),
+        traceable_functions: args.traceable_functions.as_ref().map(Into::into),
+        debug_folders: args.debug_folders.iter().map(Into::into).collect(),
+    };
+    for (file, what) in [
+        (&files.btf, "the file of BPFTRACE_BTF"),
+        (
+            &files.traceable_functions,
+            "the list of traceable functions",
+        ),
+    ] {
+        if let Some(file) = file
+            && let Err(error) = std::fs::File::open(file)
+        {
+            let (file, why) = (file.display(), reason(&error));
+            return Err(format!("cannot read {what}, '{file}': {why}"));
+        }
+    }
+    Ok(Host::new(traced).with_files(files).without(without))
+}
+
+/// What `--no-feature` may name.
+const WITHOUT: &[(&str, Feature)] = &[
+    ("kprobe_multi", Feature::KprobeMulti),
+    ("kprobe_session", Feature::KprobeSession),
+    ("uprobe_multi", Feature::UprobeMulti),
+];
+
+/// The stages that `-d` names, in the order of the compilation.
+fn stages(args: &Args) -> Result<Vec<Stage>, Refused> {
+    let mut stages = Vec::new();
+    for name in &args.stages {
+        match Stage::named(name) {
+            Some(stage) => stages.push(stage),
+            None if name == "all" => stages.extend(Stage::ALL.iter().map(|(stage, _)| *stage)),
+            None => return Err(format!("USAGE: invalid option for -d: {name}")),
+        }
+    }
+    stages.sort_unstable();
+    stages.dedup();
+    Ok(stages)
+}
+
+/// Prints stages of a script and stops. Its mistakes are shown once.
+fn show_stages(
+    stages: &[Stage],
+    (sources, script): (&SourceMap, SourceId),
+    host: &Host,
+    options: &Options,
+    warnings: bool,
+) -> u8 {
+    for (number, stage) in stages.iter().enumerate() {
+        let options = Options {
+            print: Some(*stage),
+            ..options.clone()
+        };
+        let vocabulary = &rbt_stdlib::VOCABULARY;
+        let compiled = rbt_compiler::compile(sources, script, vocabulary, host, &options);
+        // An early stage can be shown of a script that a later one refuses.
+        if number + 1 == stages.len() || compiled.listing.is_none() {
+            show_all(&compiled.diagnostics, sources, warnings);
+        }
+        let Some(listing) = compiled.listing else {
+            return WRONG;
+        };
+        if stages.len() > 1 {
+            print(&format!("// {}\n", stage.name()));
+        }
+        print(&listing);
+    }
+    0
+}
+
+/// The reason as the C library words it, without Rust's number behind it.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn prepare(args: &Args) -> Result<u8, Refused> {
@@ -113,11 +196,14 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
     }
     if args.warnings > 1 {
         return Err(String::from(
-            "USAGE: -kk has been deprecated. Use a single -k for runtime warnings.",
+            "USAGE: -kk has been deprecated. Use a single -k for runtime warnings for errors in \
+             map lookups and probe reads.",
         ));
     }
     if args.warnings > 0 && args.hides_warnings {
-        return Err(String::from("USAGE: Cannot use both -k and --no-warnings."));
+        return Err(String::from(
+            "USAGE: -k, --warnings conflicts with --no-warnings",
+        ));
     }
     let format = match args.format.as_deref() {
         None | Some("text") => OutputFormat::Text,
@@ -138,35 +224,57 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
             ));
         }
     };
+    if let Some(option) = args.llvm {
+        return Err(format!(
+            "USAGE: {option} is not available: scripts are compiled without LLVM. Use -d to see \
+             a stage, --emit-elf for the object."
+        ));
+    }
+    let compiles_only = match args.mode.as_deref() {
+        None => false,
+        Some("codegen") => true,
+        Some(_) => {
+            return Err(String::from(
+                "USAGE: --mode can only be 'codegen', 'compiler-bench', 'bench', 'test' or \
+                 'format'.",
+            ));
+        }
+    };
+    let stages = stages(args)?;
+    for unwound in &args.unwound {
+        pid(unwound)?;
+    }
     let (sources, script, positional) = script(args)?;
     let options = options(args, positional)?;
-    let only_compiles = options.print.is_some() || args.emit_elf.is_some();
+    let is_compiled_only = compiles_only || !stages.is_empty() || args.emit_elf.is_some();
 
     let process = match &args.pid {
         None => None,
         Some(text) => {
-            let pid = text
-                .parse()
-                .map_err(|_| format!("Failed to parse pid: invalid integer: {text}"))?;
-            Some(process(pid, &sources)?)
+            let process = Process::open(pid(text)?);
+            Some(process.map_err(|error| error.to_string())?)
         }
     };
     let child = match &args.command {
-        Some(command) if !only_compiles => match Child::spawn(command) {
-            Ok(child) => Some(child),
-            Err(error) => return Err(error.to_string()),
-        },
+        Some(command) if !is_compiled_only && !command.trim().is_empty() => {
+            match Child::spawn(command) {
+                Ok(child) => Some(child),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
         _ => None,
     };
     let traced = TracedProcess {
         pid: process.as_ref().map(Process::pid),
         child: child.as_ref().map(Child::pid),
     };
-    let mut host = Host::new(traced);
-    if let Ok(file) = std::env::var("BPFTRACE_BTF") {
-        host = host.with_btf_file(file);
+    let host = host(args, traced)?;
+    if !stages.is_empty() {
+        let script = (&sources, script);
+        let warnings = !args.hides_warnings;
+        return Ok(show_stages(&stages, script, &host, &options, warnings));
     }
-    if !only_compiles && let Err(diagnostic) = host.check_privileges() {
+    if !is_compiled_only && let Err(diagnostic) = host.check_privileges() {
         show_all(&[diagnostic], &sources, true);
         return Ok(WRONG);
     }
@@ -177,15 +285,12 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
         complain(&text);
         return Ok(WRONG);
     }
-    let Compiled {
-        artifact, listing, ..
-    } = compiled;
-    if let Some(listing) = listing {
-        return Ok(print(&listing));
-    }
-    let Some(artifact) = artifact else {
+    let Some(artifact) = compiled.artifact else {
         return Ok(WRONG);
     };
+    if compiles_only {
+        return Ok(0);
+    }
     if let Some(path) = &args.emit_elf {
         return match std::fs::write(path, &artifact.object) {
             Ok(()) => Ok(0),
@@ -238,7 +343,7 @@ fn unexpected(options: &Options, compiled: &Compiled) -> Option<String> {
         .filter(|name| !is_taken(name))
         .map(|name| format!("--{name}"))
         .collect();
-    if unknown.is_empty() || (compiled.artifact.is_none() && compiled.listing.is_none()) {
+    if unknown.is_empty() || compiled.artifact.is_none() {
         return None;
     }
     if unknown == ["--help"] {
@@ -261,7 +366,13 @@ fn unexpected(options: &Options, compiled: &Compiled) -> Option<String> {
     ))
 }
 
-fn process(pid: u32, sources: &SourceMap) -> Result<Process, Refused> {
-    let _ = sources;
-    Process::open(pid).map_err(|error| error.to_string())
+/// The number of a process, decimal or hexadecimal.
+pub(crate) fn pid(text: &str) -> Result<u32, Refused> {
+    let digits = text.strip_prefix("0x");
+    let number = match digits {
+        Some(digits) => i128::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    let number = number.map_err(|_| format!("Failed to parse pid: invalid integer: {text}"))?;
+    u32::try_from(number).map_err(|_| format!("Pid out of range: {text}"))
 }

@@ -36,13 +36,35 @@ const ARCH: &Arch = &rbt_compiler::arch::aarch64::AARCH64;
 /// Where the kernel shows its BTF.
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
+/// Files that are read instead of, or besides, the usual ones.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// Type information of the kernel.
+    pub btf: Option<PathBuf>,
+    /// The kernel's own executable, with symbols.
+    pub vmlinux: Option<PathBuf>,
+    /// Where the kernel's headers are.
+    pub kernel_source: Option<PathBuf>,
+    /// Where the kernel's generated headers are.
+    pub kernel_build: Option<PathBuf>,
+    /// Folders in which a script's includes are looked for first.
+    pub include_folders: Vec<PathBuf>,
+    /// Files that are included before a script.
+    pub includes: Vec<PathBuf>,
+    /// The list of kernel functions that can be traced.
+    pub traceable_functions: Option<PathBuf>,
+    /// Folders with debug information of programs.
+    pub debug_folders: Vec<PathBuf>,
+}
+
 /// The machine rbt runs on.
 ///
 /// Private fields: each is filled once, by the first question that needs it.
 #[derive(Default)]
 pub struct Host {
     traced: TracedProcess,
-    btf_file: Option<PathBuf>,
+    files: Files,
+    without: Vec<Feature>,
     btf: OnceCell<Result<Btf, TargetError>>,
     tracefs: OnceCell<Result<Tracefs, TargetError>>,
     features: RefCell<Vec<(Feature, bool)>>,
@@ -61,12 +83,19 @@ impl Host {
         }
     }
 
-    /// The same, with type information from a file instead of the kernel's own.
-    pub fn with_btf_file(self, path: impl Into<PathBuf>) -> Host {
-        Host {
-            btf_file: Some(path.into()),
-            ..self
-        }
+    /// The same, with files that are read instead of, or besides, the usual ones.
+    pub fn with_files(self, files: Files) -> Host {
+        Host { files, ..self }
+    }
+
+    /// The same, taken to lack some features.
+    pub fn without(self, without: Vec<Feature>) -> Host {
+        Host { without, ..self }
+    }
+
+    /// The files that are read instead of, or besides, the usual ones.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Whether this process may load and attach programs.
@@ -135,7 +164,7 @@ impl Host {
     }
 
     fn read_btf(&self) -> Result<Btf, TargetError> {
-        let path = self.btf_file.as_deref().unwrap_or(Path::new(KERNEL_BTF));
+        let path = self.files.btf.as_deref().unwrap_or(Path::new(KERNEL_BTF));
         let bytes = sys::FileBytes::open(path).map_err(|error| TargetError {
             help: String::from(
                 "the kernel has to be built with CONFIG_DEBUG_INFO_BTF=y; scripts that use no \
@@ -163,6 +192,9 @@ impl Target for Host {
     }
 
     fn has(&self, feature: Feature) -> bool {
+        if self.without.contains(&feature) {
+            return false;
+        }
         let known = self
             .features
             .borrow()

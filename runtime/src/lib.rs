@@ -26,7 +26,7 @@ pub mod value;
 pub mod vocabulary;
 
 pub use error::{Error, Malformed};
-pub use host::Host;
+pub use host::{Files, Host};
 pub use load::KernelMaps;
 pub use maps::{MapReport, Order};
 pub use output::{Buffering, OutputFormat, Printer};

@@ -118,7 +118,7 @@ pub fn write(
         sections: Vec::new(),
         text: None,
     };
-    writer.license();
+    writer.license(&manifest.settings.license);
     writer.maps(manifest)?;
     writer.globals(manifest)?;
     for (index, functions) in programs {
@@ -147,9 +147,10 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn license(&mut self) {
+    fn license(&mut self, license: &str) {
         let section = self.section("license", SectionKind::Data);
-        self.elf.append_section_data(section, b"GPL\0", 1);
+        self.elf.append_section_data(section, license.as_bytes(), 1);
+        self.elf.append_section_data(section, &[0], 1);
     }
 
     fn maps(&mut self, manifest: &Manifest) -> Result<(), ObjectError> {

@@ -70,6 +70,10 @@ pub fn run(
             ring_bytes,
             missing_probes: config.missing_probes,
             log_size: u32::try_from(config.log_size).unwrap_or(u32::MAX),
+            license: config.license.to_owned(),
+            cpp_demangle: config.cpp_demangle,
+            cache_user_symbols: config.cache_user_symbols,
+            show_debug_info: config.show_debug_info,
         },
         ..Manifest::default()
     };

@@ -40,14 +40,23 @@ pub fn run(
                 "has no effect",
             ),
             Outcome::BadValue(why) => {
-                Diagnostic::error(code, why, value_span, "not a value it takes")
+                let diagnostic = Diagnostic::error(code, why, value_span, "not a value it takes");
+                let modern = crate::config::modern_name(name);
+                match crate::config::TABLE.iter().find(|row| row.name == modern) {
+                    Some(row) => diagnostic.help(format!("{modern}: {}", row.doc)),
+                    None => diagnostic,
+                }
             }
             Outcome::EnvironmentOnly => Diagnostic::error(
                 code,
                 format!("{name}: can only be set as an environment variable"),
                 name_span,
                 "not a setting of a script",
-            ),
+            )
+            .help(format!(
+                "set BPFTRACE_{} in the environment",
+                crate::config::modern_name(name).to_ascii_uppercase()
+            )),
             Outcome::Unknown => {
                 let names = crate::config::TABLE.iter().map(|row| row.name);
                 let diagnostic = Diagnostic::error(
