@@ -126,6 +126,8 @@ impl fmt::Debug for Clause {
 /// A scratch variable.
 #[derive(Clone, Debug)]
 pub struct Variable {
+    /// Whether its address is taken, so that it lives in memory.
+    pub is_addressed: bool,
     /// Its name without `$`.
     pub name: String,
     /// Its type.
@@ -255,12 +257,20 @@ pub struct Expr {
     pub ty: Type,
     /// Where it stands.
     pub span: Span,
+    /// Whether a cast gave it its type, so that a literal's sign no longer follows its
+    /// neighbour.
+    pub is_cast: bool,
 }
 
 impl Expr {
     /// `kind` of `ty` at `span`.
     pub fn new(kind: ExprKind, ty: Type, span: Span) -> Self {
-        Expr { kind, ty, span }
+        Expr {
+            kind,
+            ty,
+            span,
+            is_cast: false,
+        }
     }
 
     /// An integer constant.

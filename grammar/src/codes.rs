@@ -172,6 +172,19 @@ codes! {
     MACRO = 213, "a macro that cannot be expanded",
         "A macro takes scratch variables (`$x`), maps (`@m`) and expressions (`e`) as its parameters \
          say, may not call itself, and reaches only the maps it was given.";
+    UNNECESSARY = 214, "something that changes nothing",
+        "The cast is to the type that the value has already, or the value is always the same. \
+         Leaving it out means the same.";
+    NEVER_ASSIGNED = 215, "a variable that is read before anything is assigned to it",
+        "A variable that was declared with `let` and no value is zero, or empty, until it is \
+         assigned.";
+    DEPRECATED = 216, "something that may be removed from the language",
+        "The help names what has taken its place.";
+    SPACES = 217, "pointers into different memories",
+        "Kernel addresses and user addresses are different things, even where their numbers are \
+         the same. `kptr()` and `uptr()` say which memory an address is of.";
+    UNSTABLE = 218, "a part of the language that may still change",
+        "It is taken when the script says that it knows: `config = { unstable_typeinfo=enable }`.";
     UNKNOWN_FUNCTION = 300, "a function that does not exist",
         "The help names the nearest function that exists.";
     BAD_ARGUMENT = 301, "an argument the function does not take",

@@ -82,9 +82,8 @@ impl Builder<'_> {
     fn scalar(&mut self, expr: &Expr) -> Operand {
         match &expr.kind {
             ExprKind::Int(value) => Operand::Imm(*value),
-            ExprKind::Zero | ExprKind::Str(_) | ExprKind::Map(_) | ExprKind::Tuple(_) => {
-                Operand::Imm(0)
-            }
+            ExprKind::Zero | ExprKind::Str(_) | ExprKind::Tuple(_) => Operand::Imm(0),
+            ExprKind::Map(map) => self.map_address(*map),
             ExprKind::Variable(id) => self.variable(*id),
             ExprKind::MapValue { map, key } => self.map_scalar(*map, key.as_deref(), &expr.ty),
             ExprKind::ReadAggregate { map, key } => self.read_aggregate(*map, key.as_deref()),
@@ -507,11 +506,15 @@ impl Builder<'_> {
         if let (Some(sources), Some(targets)) = (from.ty.elements(), ty.elements()) {
             let base = self.address(from);
             let from_places = layout(sources.iter().copied());
-            let parts: Vec<Expr> = sources
+            let order = source_order(&from.ty, ty);
+            let parts: Vec<Expr> = targets
                 .iter()
-                .zip(&targets)
-                .zip(&from_places.offsets)
-                .map(|((source, target), offset)| {
+                .zip(order)
+                .filter_map(|(target, n)| {
+                    let source = sources.get(n)?;
+                    Some((source, target, from_places.offsets.get(n)?))
+                })
+                .map(|(source, target, offset)| {
                     let part = Expr::new(
                         ExprKind::Part {
                             of: Box::new(from.clone()),
@@ -736,7 +739,12 @@ impl Builder<'_> {
     pub(super) fn home_or_new(&mut self, id: hir::VariableId) -> Home {
         if let Home::None = self.home(id) {
             let ty = self.variable_type(id);
-            let home = if ty.is_scalar() {
+            let is_addressed = self
+                .clause
+                .variables
+                .get(id.0 as usize)
+                .is_some_and(|v| v.is_addressed);
+            let home = if ty.is_scalar() && !is_addressed {
                 Home::Reg(self.f.reg())
             } else {
                 let name = self
@@ -759,6 +767,18 @@ impl Builder<'_> {
 struct Access<'a> {
     ty: &'a Type,
     bits: Option<(u8, u8)>,
+}
+
+/// For each part of `to` the number of the part of `from` that it is made of: records match
+/// by name, tuples by place.
+fn source_order(from: &Type, to: &Type) -> Vec<usize> {
+    match (from, to) {
+        (Type::Record(from), Type::Record(to)) => to
+            .iter()
+            .map(|(name, _)| from.iter().position(|(n, _)| n == name).unwrap_or(0))
+            .collect(),
+        _ => (0..to.elements().map_or(0, |parts| parts.len())).collect(),
+    }
 }
 
 /// The machine's comparison of an operator.

@@ -30,6 +30,21 @@ impl Builder<'_> {
         self.pointer(to)
     }
 
+    /// The address of a map: of its value, if it is a variable, else of the kernel's object.
+    pub(super) fn map_address(&mut self, map: MapIndex) -> Operand {
+        let global = self.map_plan(map).and_then(|plan| match plan.storage {
+            Storage::Global { .. } => Some(plan.global),
+            Storage::Map { .. } => None,
+        });
+        match global {
+            Some(global) => {
+                let base = self.in_reg(Operand::Global(global));
+                self.alu(AluOp::Add, base, i64::from(PRESENCE))
+            }
+            None => Operand::Reg(self.in_reg(self.map(map))),
+        }
+    }
+
     /// The value of a map at a key (or of a keyless map), or this CPU's slot, if it is there.
     pub fn lookup(&mut self, map: MapIndex, key: Option<&Expr>) -> MaybeNull {
         if let Some(MapPlan {

@@ -24,6 +24,15 @@ pub fn convert(expr: Expr, ty: &Type) -> Expr {
         }
         ExprKind::Zero => Expr::new(ExprKind::Zero, ty.clone(), span),
         ExprKind::Tuple(elements) if ty.elements().is_some_and(|t| t.len() == elements.len()) => {
+            if let (Type::Record(from), Type::Record(to)) = (&expr.ty, ty) {
+                // Records match by name; the parts keep the order in which they were written,
+                // and so what they do.
+                let is_same_order = from.iter().zip(to.iter()).all(|((a, _), (b, _))| a == b);
+                if !is_same_order {
+                    let whole = Expr::new(ExprKind::Tuple(elements), expr.ty, span);
+                    return Expr::new(ExprKind::Convert(Box::new(whole)), ty.clone(), span);
+                }
+            }
             let types = ty.elements().unwrap_or_default();
             let elements = elements
                 .into_iter()

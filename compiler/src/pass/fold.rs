@@ -93,7 +93,9 @@ pub fn signed_type(value: i64) -> Option<Type> {
 pub fn is_flexible(expr: &Expr) -> bool {
     match (&expr.kind, &expr.ty) {
         (ExprKind::Int(value), Type::Int(_)) => {
-            *value >= 0 && u64::try_from(*value).is_ok_and(|v| literal_type(v) == expr.ty)
+            !expr.is_cast
+                && *value >= 0
+                && u64::try_from(*value).is_ok_and(|v| literal_type(v) == expr.ty)
         }
         _ => false,
     }

@@ -71,7 +71,7 @@ impl Function for Print {
             );
         }
         let value = match &first.ty {
-            Type::Void => {
+            Type::Void | Type::Tuple(_) if first.ty.size() == 0 => {
                 let message = String::from("none type passed to print() is not printable");
                 cx.complain(message, first.span, "this has no value", "");
                 first

@@ -205,7 +205,9 @@ impl Infer<'_, '_> {
                 self.array_element(base, index, (*element).clone(), count, span)
             }
             Type::Str(capacity) => {
-                if let (Some(text), Some(n)) = (base.as_str(), constant) {
+                if let (Some(text), Some(n)) = (base.as_str(), constant)
+                    && (0..i64::from(capacity)).contains(&n)
+                {
                     let at = usize::try_from(n).unwrap_or(usize::MAX);
                     let byte = text.get(at).copied().unwrap_or(0);
                     return Expr::int(i64::from(byte.cast_signed()), I8, span);
@@ -336,12 +338,27 @@ impl Infer<'_, '_> {
     }
 
     pub(super) fn address_of(&mut self, operand: &ast::Expr, span: Span) -> Expr {
+        if let ast::ExprKind::Map(name) = &operand.kind {
+            // The address of the map's own object, whatever its keys are.
+            let map = self.map_number(name, operand.span);
+            if !self.map(map).is_keyed {
+                self.map_key(map, &[], operand.span);
+            }
+            let ty = match self.map_value_type(map) {
+                Type::Aggregate(_) => U64,
+                ty => ty,
+            };
+            let ty = Type::Pointer(Rc::new(ty), Space::Kernel);
+            return Expr::new(ExprKind::Map(map), ty, span);
+        }
         let value = self.expr(operand);
-        let is_addressable = matches!(value.kind, ExprKind::Variable(_)) && !value.ty.is_scalar();
         if value.ty.is_absorbing() {
             return value;
         }
-        if !is_addressable {
+        if let ExprKind::Variable(id) = value.kind {
+            let variable = self.variable(id);
+            variable.is_addressed = true;
+        } else {
             self.report(Diagnostic::error(
                 codes::BAD_OPERAND,
                 format!(
@@ -349,7 +366,7 @@ impl Infer<'_, '_> {
                     value.ty
                 ),
                 span,
-                "only a scratch variable that lies in memory has an address",
+                "only scratch variables and whole maps have an address",
             ));
             return Expr::new(ExprKind::Zero, Type::Error, span);
         }

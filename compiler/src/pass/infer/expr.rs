@@ -90,18 +90,7 @@ impl Infer<'_, '_> {
                 Expr::int(i64::from(size), fold::literal_type(u64::from(size)), span)
             }
             A::Offsetof { of, path } => self.offset_of(of, path, span),
-            A::Typeinfo(_) => {
-                self.report(
-                    Diagnostic::error(
-                        codes::UNKNOWN_FUNCTION,
-                        "typeinfo is not supported yet",
-                        span,
-                        "cannot be compiled",
-                    )
-                    .help("use sizeof() or offsetof() where they serve"),
-                );
-                Expr::new(ExprKind::Zero, Type::Error, span)
-            }
+            A::Typeinfo(of) => self.type_info(of, span),
             A::Comptime(inner) => {
                 let value = self.expr(inner);
                 let is_constant = value.as_int().is_some() || value.as_str().is_some();
@@ -119,7 +108,7 @@ impl Infer<'_, '_> {
         }
     }
 
-    fn text(&mut self, bytes: &[u8], span: Span) -> Expr {
+    pub(super) fn text(&mut self, bytes: &[u8], span: Span) -> Expr {
         let size = u32::try_from(bytes.len().saturating_add(1)).unwrap_or(u32::MAX);
         Expr::new(ExprKind::Str(bytes.to_vec()), Type::Str(size), span)
     }
@@ -239,7 +228,18 @@ impl Infer<'_, '_> {
             self.report(diagnostic);
             return Expr::new(ExprKind::Zero, Type::Error, span);
         };
-        let ty = self.variable(id).ty.clone();
+        let variable = self.variable(id);
+        let ty = variable.ty.clone();
+        if variable.is_bare && !variable.is_assigned {
+            // Once is enough for a variable.
+            variable.is_bare = false;
+            self.report(Diagnostic::warning(
+                codes::NEVER_ASSIGNED,
+                format!("Variable used before it was assigned: ${name}"),
+                span,
+                "it is zero or empty here",
+            ));
+        }
         Expr::new(ExprKind::Variable(id), ty, span)
     }
 
@@ -518,9 +518,46 @@ impl Infer<'_, '_> {
             });
             value = convert(value, &unsigned);
         }
+        if let (Type::Enum(of), Some(number)) = (&to, value.as_int())
+            && from.is_integer()
+            && !of.variants.iter().any(|(variant, _)| *variant == number)
+        {
+            self.report(
+                Diagnostic::error(
+                    codes::BAD_CAST,
+                    format!(
+                        "Enum: {} doesn't contain a variant value of {number}",
+                        of.name
+                    ),
+                    span,
+                    "no enumerator has this value",
+                )
+                .help("cast a variable, or leave the value an integer"),
+            );
+            return Expr::new(ExprKind::Zero, Type::Error, span);
+        }
+        self.warn_unnecessary(&from, &to, &value, span);
         let mut value = convert(value, &to);
         value.span = span;
+        value.is_cast = true;
         value
+    }
+
+    /// Warns of a cast to the type that the expression has already.
+    fn warn_unnecessary(&mut self, from: &Type, to: &Type, value: &Expr, span: Span) {
+        // Code that was not written there: the body of a macro serves several types.
+        let is_same = from == to && !matches!(from, Type::Array(..) | Type::Str(_));
+        if is_same && !value.is_cast && !self.is_expanded(span) {
+            self.report(
+                Diagnostic::warning(
+                    codes::UNNECESSARY,
+                    format!("Unnecessary cast: expression is already of type {to}"),
+                    span,
+                    "changes nothing",
+                )
+                .help("leave the cast out"),
+            );
+        }
     }
 
     fn offset_of(&mut self, of: &ast::TypeOrExpr, path: &[ast::Name], span: Span) -> Expr {

@@ -80,6 +80,14 @@ pub fn run(program: &ast::Program, clauses: &[Probed<'_>], input: &Input<'_, '_>
         parameters: Vec::new(),
         defines: 0,
         loops: 0,
+        macro_spans: program
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                ast::Item::Macro(definition) => Some(definition.span),
+                _ => None,
+            })
+            .collect(),
     };
     let mut typed = Vec::new();
     let mut settled = false;
@@ -150,6 +158,8 @@ pub struct MapTypes {
     /// What it holds.
     pub(in crate::pass) value: Type,
     value_is_flexible: bool,
+    /// Whether nothing in the script decides what it holds.
+    pub(in crate::pass) is_undefined: bool,
     aggregate: Option<AggregateTypes>,
     declared: Option<(Declared, Span)>,
     /// Whether another map's aggregation is assigned to it, which only an integer map allows.
@@ -174,6 +184,7 @@ impl MapTypes {
             is_keyed: false,
             value: Type::Unknown,
             value_is_flexible: false,
+            is_undefined: false,
             aggregate: None,
             declared: None,
             gets_aggregate: false,
@@ -212,6 +223,12 @@ struct VariableTypes {
     is_flexible: bool,
     /// Declared with a type, which stays.
     is_fixed: bool,
+    /// Its address is taken, so that it must have one.
+    is_addressed: bool,
+    /// Whether something was assigned to it so far in this round's walk.
+    is_assigned: bool,
+    /// Whether it was declared without a value.
+    is_bare: bool,
     span: Span,
 }
 
@@ -232,6 +249,8 @@ struct Infer<'a, 't> {
     parameters: Vec<Parameter>,
     defines: u32,
     loops: u32,
+    /// Where macros are defined.
+    macro_spans: Vec<Span>,
 }
 
 impl<'a, 't> Infer<'a, 't> {
@@ -260,6 +279,7 @@ impl<'a, 't> Infer<'a, 't> {
             });
         }
         body.append(&mut self.action(&clause.action));
+        self.warn_never_assigned(number);
         let variables = self
             .variables
             .get(number)
@@ -268,6 +288,7 @@ impl<'a, 't> Infer<'a, 't> {
             .map(|v| hir::Variable {
                 name: v.name.clone(),
                 ty: v.ty.clone(),
+                is_addressed: v.is_addressed,
                 span: v.span,
             })
             .collect();
@@ -282,6 +303,33 @@ impl<'a, 't> Infer<'a, 't> {
         }
     }
 
+    /// Warns of the variables of a clause that were declared and never assigned.
+    fn warn_never_assigned(&mut self, number: usize) {
+        let variables = self.variables.get(number).into_iter().flatten();
+        let never: Vec<(String, Span)> = variables
+            .filter(|v| v.is_bare && !v.is_assigned)
+            .map(|v| (v.name.clone(), v.span))
+            .collect();
+        for (name, span) in never {
+            self.report(
+                Diagnostic::warning(
+                    codes::NEVER_ASSIGNED,
+                    format!("Variable ${name} was never assigned to."),
+                    span,
+                    "declared here",
+                )
+                .help("assign it, or leave the declaration out"),
+            );
+        }
+    }
+
+    /// Whether something stands in the body of a macro, which is written for several uses.
+    fn is_expanded(&self, span: Span) -> bool {
+        self.macro_spans.iter().any(|body| {
+            body.source == span.source && body.start <= span.start && span.end <= body.end
+        })
+    }
+
     /// Types of variables and maps that nothing decides: integers.
     fn settle(&mut self) {
         let ty = if self.input.has_holes {
@@ -292,6 +340,7 @@ impl<'a, 't> Infer<'a, 't> {
         for map in &mut self.maps {
             if map.value == Type::Unknown && map.aggregate.is_none() && !map.gets_aggregate {
                 map.value = ty.clone();
+                map.is_undefined = true;
                 self.changed = true;
             }
             if map.is_keyed && map.key.as_ref().is_none_or(|key| *key == Type::Unknown) {
@@ -394,6 +443,9 @@ impl<'a, 't> Infer<'a, 't> {
                 ty: Type::Unknown,
                 is_flexible: true,
                 is_fixed: false,
+                is_addressed: false,
+                is_assigned: false,
+                is_bare: false,
                 span,
             });
             self.changed = true;
@@ -401,6 +453,9 @@ impl<'a, 't> Infer<'a, 't> {
         if let Some(scope) = self.scopes.last_mut() {
             scope.insert(name.to_owned(), id);
         }
+        let variable = self.variable(id);
+        variable.is_assigned = false;
+        variable.is_bare = false;
         id
     }
 

@@ -179,6 +179,14 @@ impl Infer<'_, '_> {
                     (Some(text), Some(n)) => {
                         let skip = usize::try_from(n).unwrap_or(usize::MAX);
                         let rest: Vec<u8> = text.iter().copied().skip(skip).collect();
+                        if rest.is_empty() {
+                            self.report(Diagnostic::warning(
+                                codes::UNNECESSARY,
+                                "literal string will always be empty",
+                                span,
+                                format!("skips all {} characters", text.len()),
+                            ));
+                        }
                         let size = u32::try_from(rest.len() + 1).unwrap_or(u32::MAX);
                         Expr::new(ExprKind::Str(rest), Type::Str(size), span)
                     }
@@ -275,7 +283,9 @@ impl Infer<'_, '_> {
             ));
             return Expr::new(ExprKind::Zero, Type::Error, span);
         }
-        let ty = if both_flexible || ty == I64 {
+        let ty = if both_flexible && op == ast::BinaryOp::ShiftLeft && x >= 0 {
+            fold::literal_type(value.cast_unsigned())
+        } else if both_flexible || ty == I64 {
             fold::signed_type(value).unwrap_or(I64)
         } else {
             ty
@@ -294,6 +304,7 @@ impl Infer<'_, '_> {
             if !is_fine(&left.ty) || !is_fine(&right.ty) {
                 return self.mismatch(op, &left, &right, span);
             }
+            self.warn_pointers(&left, &right, span);
             let kind = ExprKind::Binary {
                 op: machine_operator(op, false),
                 left: Box::new(left),
@@ -337,6 +348,36 @@ impl Infer<'_, '_> {
         Expr::new(kind, ty, span)
     }
 
+    /// Warns of a comparison of pointers to different things, or into different memories.
+    fn warn_pointers(&mut self, left: &Expr, right: &Expr, span: Span) {
+        let (Type::Pointer(a, one), Type::Pointer(b, other)) = (&left.ty, &right.ty) else {
+            return;
+        };
+        if a != b {
+            self.report(
+                Diagnostic::warning(
+                    codes::UNNECESSARY,
+                    format!("comparison of distinct pointer types: {a}, {b}"),
+                    span,
+                    "addresses of different things",
+                )
+                .label(left.span, format!("left ({a})"))
+                .label(right.span, format!("right ({b})")),
+            );
+        }
+        if (*one == crate::types::Space::User) != (*other == crate::types::Space::User) {
+            self.report(
+                Diagnostic::warning(
+                    codes::SPACES,
+                    "Addrspace mismatch",
+                    span,
+                    "one is a kernel address, the other a user address",
+                )
+                .help("`kptr()` and `uptr()` say which memory an address is of"),
+            );
+        }
+    }
+
     /// Texts, arrays, tuples, symbols: equal or not.
     fn others(&mut self, op: ast::BinaryOp, left: Expr, right: Expr, span: Span) -> Expr {
         if !op.is_comparison() {
@@ -376,6 +417,15 @@ impl Infer<'_, '_> {
             (Type::Inet, Type::Inet) | (Type::Mac, Type::Mac) => true,
             (Type::Buffer(a), Type::Buffer(b)) => a == b,
             (a, b) => is_scalar(a) && is_scalar(b),
+        };
+        // Records are compared by name, whatever their order.
+        let (left, right) = match (&left.ty, &right.ty) {
+            (Type::Record(_), Type::Record(_)) if left.ty != right.ty && fits => {
+                let joined = promote((&left.ty, false), (&right.ty, false));
+                let ty = joined.map_or(Type::Error, |(ty, _)| ty);
+                (convert(left, &ty), convert(right, &ty))
+            }
+            _ => (left, right),
         };
         if !fits || !is_equality {
             let kinds_differ =
@@ -438,6 +488,8 @@ fn overflows(op: ast::BinaryOp, x: i64, y: i64, ty: &Type) -> bool {
         ast::BinaryOp::Add => Some(x + y),
         ast::BinaryOp::Subtract => Some(x - y),
         ast::BinaryOp::Multiply => x.checked_mul(y),
+        // Only counts that are too large are mistakes: bits may be shifted out.
+        ast::BinaryOp::ShiftLeft | ast::BinaryOp::ShiftRight => (0..64).contains(&y).then_some(0),
         _ => Some(0),
     };
     if ty.is_signed() {

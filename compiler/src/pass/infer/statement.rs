@@ -22,7 +22,11 @@ impl Infer<'_, '_> {
         self.in_scope(|infer| {
             let mut statements = infer.statements(&block.statements);
             if let Some(value) = &block.value {
-                statements.extend(infer.expression_statement(value));
+                if statements.last().is_some_and(diverges) {
+                    infer.unreachable(value.span);
+                } else {
+                    statements.extend(infer.expression_statement(value));
+                }
             }
             statements
         })
@@ -35,17 +39,21 @@ impl Infer<'_, '_> {
             typed.extend(self.statement(statement));
             if typed.last().is_some_and(diverges) {
                 if let Some(next) = statements.get(number + 1) {
-                    self.report(Diagnostic::warning(
-                        codes::UNREACHABLE,
-                        "Unreachable statement.",
-                        next.span,
-                        "never reached",
-                    ));
+                    self.unreachable(next.span);
                 }
                 break;
             }
         }
         typed
+    }
+
+    fn unreachable(&mut self, span: Span) {
+        self.report(Diagnostic::warning(
+            codes::UNREACHABLE,
+            "Unreachable statement.",
+            span,
+            "never reached",
+        ));
     }
 
     fn statement(&mut self, statement: &ast::Statement) -> Option<Stmt> {
@@ -86,6 +94,18 @@ impl Infer<'_, '_> {
                 }
             }
             StatementKind::While { condition, body } => {
+                self.report(
+                    Diagnostic::warning(
+                        codes::DEPRECATED,
+                        "While loops are deprecated and may be removed in the future.",
+                        span,
+                        "a `for` loop can take its place",
+                    )
+                    .help(
+                        "For loops support ranges (e.g. `for ($x : $start..$end) { ... }`), and \
+                         can be used in place of while.",
+                    ),
+                );
                 let condition = self.condition(condition);
                 self.loops += 1;
                 let body = self.block(body);
@@ -201,7 +221,10 @@ impl Infer<'_, '_> {
         }
         let kind = match value {
             Some(value) => self.assign_variable(id, value, name.span),
-            None => StmtKind::Clear(id),
+            None => {
+                self.variable(id).is_bare = true;
+                StmtKind::Clear(id)
+            }
         };
         Some(Stmt { kind, span })
     }
@@ -310,6 +333,7 @@ impl Infer<'_, '_> {
             ty => ty.clone(),
         };
         let variable = self.variable(id);
+        variable.is_assigned = true;
         if variable.is_fixed {
             let (name, ty) = (variable.name.clone(), variable.ty.clone());
             return self.assign_fixed(id, &name, &ty, value, new);
@@ -777,6 +801,18 @@ impl Infer<'_, '_> {
                         map.span,
                         "a map without keys",
                     ));
+                    return None;
+                }
+                if facts.is_undefined {
+                    self.report(
+                        Diagnostic::error(
+                            codes::UNKNOWN_NAME,
+                            format!("Undefined map: @{name}"),
+                            map.span,
+                            "nothing is ever assigned to it",
+                        )
+                        .help("assign to it somewhere, in any clause"),
+                    );
                     return None;
                 }
                 facts.is_keyed = true;

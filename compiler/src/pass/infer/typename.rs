@@ -1,7 +1,8 @@
 //! Types as written.
 
 use super::Infer;
-use crate::types::{Space, Type, U8};
+use crate::hir::{Expr, ExprKind};
+use crate::types::{Space, Type, U8, U64};
 use rbt_grammar::ast::{self, TypeBase, TypeName, TypeOrExpr, TypeSuffix};
 use rbt_grammar::{Diagnostic, Span, codes};
 use std::rc::Rc;
@@ -83,6 +84,50 @@ impl Infer<'_, '_> {
                 self.type_name(name)
             }
         }
+    }
+
+    /// `typeinfo(…)`: a record of a type's names. Types here are known by name alone, so the
+    /// number in the kernel's table is zero, as bpftrace has it.
+    pub(super) fn type_info(&mut self, of: &TypeOrExpr, span: Span) -> Expr {
+        if let Some((is_error, message)) = self.input.config.unstable_typeinfo.complaint("typeinfo")
+        {
+            let help = "config = { unstable_typeinfo=enable }";
+            if is_error {
+                let error = Diagnostic::error(codes::UNSTABLE, message, span, "not enabled");
+                self.report(error.help(help));
+                return Expr::new(ExprKind::Zero, Type::Error, span);
+            }
+            let warning = Diagnostic::warning(codes::UNSTABLE, message, span, "may change");
+            self.report(warning.help(help));
+        }
+        let ty = self.type_of(of);
+        if ty.is_absorbing() {
+            return Expr::new(ExprKind::Zero, ty, span);
+        }
+        let full = ty.to_string();
+        let base = match &ty {
+            Type::Int(_) | Type::Enum(_) => "int",
+            Type::Str(_) => "string",
+            Type::Buffer(_) => "buffer",
+            Type::Pointer(..) => "pointer",
+            Type::Array(..) => "array",
+            Type::Struct(_) => "c_type",
+            Type::Tuple(_) => "tuple",
+            Type::Record(_) => "record",
+            _ => full.as_str(),
+        };
+        let parts = vec![
+            Expr::int(0, U64, span),
+            self.text(base.as_bytes(), span),
+            self.text(full.as_bytes(), span),
+        ];
+        let names = ["btf_id", "base_type", "full_type"];
+        let types: Vec<(Rc<str>, Type)> = names
+            .into_iter()
+            .zip(&parts)
+            .map(|(name, part)| (Rc::from(name), part.ty.clone()))
+            .collect();
+        Expr::new(ExprKind::Tuple(parts), Type::Record(Rc::from(types)), span)
     }
 
     fn find_named(&self, word: &str, space: Space) -> Option<Type> {
