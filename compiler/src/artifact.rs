@@ -198,6 +198,8 @@ pub enum MapRole {
     Events,
     /// Scratch memory, one element per CPU.
     Scratch,
+    /// Frames of stacks by hash and number of frames.
+    Stacks,
     /// A lookup table that userspace fills before attaching: the values by index.
     Table {
         /// `values[i]` goes to index `i`.
@@ -290,9 +292,12 @@ pub enum Shape {
     Site,
     /// Eight bytes: number of a [`Manifest::texts`] entry.
     TextNumber,
-    /// A stack: `i64` id in the stack map (negative: none), then `u32` process and `u32` zero.
+    /// A stack: a `u64` hash of its frames, `u32` process (0 for kernel frames) and `u32`
+    /// number of frames. The hash and the number, as 16 bytes with zeros for the process,
+    /// are its key in a map; no frames, no element.
     Stack {
-        /// The stack-trace map.
+        /// The map that holds the frames: an element is `limit` words of 8 bytes, or with
+        /// [`StackMode::BuildId`] `limit` of the kernel's `struct bpf_stack_build_id`.
         map: MapId,
         /// User or kernel frames.
         is_user: bool,
@@ -314,6 +319,38 @@ pub enum StackMode {
     Raw,
     /// Build id and file offset.
     BuildId,
+}
+
+impl StackMode {
+    /// The mode of that name.
+    pub fn of_name(name: &str) -> Option<StackMode> {
+        let all = [
+            StackMode::Bpftrace,
+            StackMode::Perf,
+            StackMode::Raw,
+            StackMode::BuildId,
+        ];
+        all.into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// Its name in the language.
+    pub fn name(self) -> &'static str {
+        match self {
+            StackMode::Bpftrace => "bpftrace",
+            StackMode::Perf => "perf",
+            StackMode::Raw => "raw",
+            StackMode::BuildId => "build_id",
+        }
+    }
+
+    /// Bytes in which the kernel gives one frame.
+    pub fn frame_size(self) -> u32 {
+        match self {
+            StackMode::Bpftrace | StackMode::Perf | StackMode::Raw => 8,
+            // `struct bpf_stack_build_id`
+            StackMode::BuildId => 32,
+        }
+    }
 }
 
 /// A named value inside a struct.
@@ -521,6 +558,8 @@ pub enum FaultKind {
     OutOfBounds,
     /// `cpid` without a child.
     NoChild,
+    /// There was no room for the frames of a new stack.
+    StackLost,
 }
 
 /// One program of the object: what loads it and where it goes.

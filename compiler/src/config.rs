@@ -243,17 +243,9 @@ pub const TABLE: &[Row] = &[
         name: "stack_mode",
         doc: "how stacks are written: bpftrace (default), perf, raw, build_id",
         set: |c, v| {
-            c.stack_mode = match text(v).as_str() {
-                "bpftrace" => StackMode::Bpftrace,
-                "perf" => StackMode::Perf,
-                "raw" => StackMode::Raw,
-                "build_id" => StackMode::BuildId,
-                _ => {
-                    return Err(String::from(
-                        "stack_mode: Invalid value for stack_mode: valid values are bpftrace, raw, perf, and build_id.",
-                    ));
-                }
-            };
+            c.stack_mode = StackMode::of_name(&text(v)).ok_or(
+                "stack_mode: Invalid value for stack_mode: valid values are bpftrace, raw, perf, and build_id.",
+            )?;
             Ok(())
         },
     },

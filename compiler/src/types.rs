@@ -153,6 +153,13 @@ pub struct Stack {
     pub limit: u32,
 }
 
+impl Stack {
+    /// Bytes that all its frames take.
+    pub fn stored_size(&self) -> u32 {
+        self.limit.saturating_mul(self.mode.frame_size())
+    }
+}
+
 /// What a map of an aggregation holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Aggregate {
@@ -367,8 +374,10 @@ impl fmt::Display for Type {
                 }
                 f.write_str(" }")
             }
-            Type::Stack(stack) if stack.is_user => f.write_str("ustack"),
-            Type::Stack(_) => f.write_str("kstack"),
+            Type::Stack(stack) => {
+                let who = if stack.is_user { "ustack" } else { "kstack" };
+                write!(f, "{who}_{}_{}", stack.mode.name(), stack.limit)
+            }
             Type::KernelSymbol => f.write_str("ksym_t"),
             Type::UserSymbol => f.write_str("usym_t"),
             Type::Inet => f.write_str("inet"),

@@ -67,6 +67,9 @@ pub struct Needs {
     pub site: bool,
     /// The raw context.
     pub context: bool,
+    /// The kernel's stack as a program of the probe's own kind sees it: another way to the
+    /// same place has other frames at its top.
+    pub kernel_stack: bool,
 }
 
 impl Needs {
@@ -77,6 +80,7 @@ impl Needs {
             arguments_in_memory: self.arguments_in_memory | other.arguments_in_memory,
             site: self.site | other.site,
             context: self.context | other.context,
+            kernel_stack: self.kernel_stack | other.kernel_stack,
         }
     }
 }
@@ -163,6 +167,10 @@ pub trait Function: Word {
     }
     /// Whether it is usually called for its effect, so that its value may be ignored.
     fn may_be_ignored(&self) -> bool {
+        false
+    }
+    /// Whether it may be written without parentheses, as a builtin is.
+    fn is_value(&self) -> bool {
         false
     }
     /// Whether nothing after it in its block is reached.

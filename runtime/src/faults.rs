@@ -138,6 +138,10 @@ fn sentence(kind: FaultKind, code: i64, format: OutputFormat) -> String {
             "Array access out of bounds. This can lead to unexpected results. The first element \
              is used instead."
         }
+        FaultKind::StackLost => {
+            "No room for the frames of a new stack; it shows without them. Try increasing the \
+             max_map_keys config"
+        }
         FaultKind::NoChild => "No child command (start one with the -c option); cpid is zero.",
     };
     text.to_owned()

@@ -87,18 +87,14 @@ impl KernelMaps {
         Ok(())
     }
 
-    /// The addresses of a stack in a stack-trace map; none if it is there no more.
-    pub(crate) fn stack(&self, map: MapId, id: u32) -> Result<Vec<u64>, Malformed> {
+    /// The bytes of an element; none if there is none.
+    pub(crate) fn element(&self, map: MapId, key: &[u8]) -> Result<Vec<u8>, Malformed> {
         let map = self.get(map)?;
         let mut bytes = vec![0; map.element_size()];
-        if !map.lookup(&id.to_ne_bytes(), &mut bytes).unwrap_or(false) {
-            return Ok(Vec::new());
+        if !map.lookup(key, &mut bytes).unwrap_or(false) {
+            bytes.clear();
         }
-        let words = bytes
-            .chunks_exact(8)
-            .filter_map(|word| word.try_into().ok());
-        let addresses = words.map(u64::from_ne_bytes);
-        Ok(addresses.take_while(|address| *address != 0).collect())
+        Ok(bytes)
     }
 }
 

@@ -215,14 +215,8 @@ impl<'a> Decoder<'a> {
                 Value::Text(Cow::Borrowed(text.as_bytes()))
             }
             Shape::Stack {
-                map,
-                is_user,
-                mode,
-                limit,
-            } => {
-                let id = signed(bytes, 0, 8)?;
-                Value::Stack(self.stack(*map, id, *is_user, *mode, *limit)?)
-            }
+                map, is_user, mode, ..
+            } => Value::Stack(self.stack(*map, *is_user, *mode, take(bytes, 0, 16)?)?),
         })
     }
 
@@ -303,35 +297,56 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// A stack by its value: see [`Shape::Stack`].
     fn stack(
         &self,
         map: MapId,
-        id: i64,
         is_user: bool,
         mode: StackMode,
-        limit: u32,
+        value: &[u8],
     ) -> Result<Stack, Malformed> {
-        let addresses = match u32::try_from(id) {
-            Ok(id) => self.maps.stack(map, id)?,
-            Err(_) => Vec::new(),
-        };
-        let symbols = match is_user {
-            true => None,
-            false => self.host.kernel_symbols().ok(),
-        };
-        let frames = addresses.into_iter().take(limit as usize).map(|address| {
-            let symbol = symbols.and_then(|symbols| symbols.at(address));
-            Frame {
-                address,
-                symbol: symbol.map(|(name, distance)| (name.to_owned(), distance)),
-                module: None,
-            }
-        });
-        Ok(Stack {
+        let count = unsigned(value, 12, 4)? as usize;
+        let mut stack = Stack {
             mode,
             is_user,
-            frames: frames.collect(),
-        })
+            frames: Vec::with_capacity(count.min(1024)),
+        };
+        if count == 0 {
+            return Ok(stack);
+        }
+        let mut key = value.to_vec();
+        key.iter_mut().skip(8).take(4).for_each(|byte| *byte = 0);
+        let bytes = self.maps.element(map, &key)?;
+        for frame in bytes.chunks_exact(mode.frame_size() as usize).take(count) {
+            stack.frames.push(self.frame(is_user, mode, frame)?);
+        }
+        Ok(stack)
+    }
+
+    /// One frame as the kernel gives it.
+    fn frame(&self, is_user: bool, mode: StackMode, bytes: &[u8]) -> Result<Frame, Malformed> {
+        let mut frame = Frame::default();
+        match mode {
+            StackMode::BuildId => {
+                // struct bpf_stack_build_id: status, build id, offset or address.
+                const VALID: u64 = 1;
+                frame.address = unsigned(bytes, 24, 8)?;
+                if unsigned(bytes, 0, 4)? == VALID {
+                    let mut id = [0; 20];
+                    id.copy_from_slice(take(bytes, 4, 20)?);
+                    frame.build_id = Some(id);
+                }
+            }
+            StackMode::Raw => frame.address = unsigned(bytes, 0, 8)?,
+            StackMode::Bpftrace | StackMode::Perf => {
+                frame.address = unsigned(bytes, 0, 8)?;
+                if !is_user && let Ok(symbols) = self.host.kernel_symbols() {
+                    let found = symbols.at(frame.address);
+                    frame.symbol = found.map(|(name, distance)| (name.to_owned(), distance));
+                }
+            }
+        }
+        Ok(frame)
     }
 }
 

@@ -79,14 +79,16 @@ pub struct Stack {
 }
 
 /// One frame of a stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
-    /// The address.
+    /// The address; with a build id, the offset in that file.
     pub address: u64,
     /// The symbol that holds it and the distance from its start, if known.
     pub symbol: Option<(String, u64)>,
     /// The file that holds it, if known (user frames).
     pub module: Option<String>,
+    /// The build id of the file that holds it, where the kernel gave that instead.
+    pub build_id: Option<[u8; 20]>,
 }
 
 /// Count, average and total of some integers. Wide enough for either signedness.

@@ -13,6 +13,7 @@ mod loops;
 mod map;
 mod memory;
 mod program;
+mod stack;
 mod stmt;
 mod text;
 

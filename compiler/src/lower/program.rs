@@ -11,7 +11,7 @@ use crate::ir::{
 };
 use crate::structs::TypeTable;
 use crate::target::{Feature, Target};
-use crate::types::Type;
+use crate::types::{Stack, Type};
 use crate::vocabulary::{PidFilter, Route, SiteSource};
 use rbt_grammar::Span;
 use std::collections::HashMap;
@@ -36,8 +36,8 @@ pub struct Plan {
     pub wake_step: i64,
     /// Byte of the globals where zeros are, enough for any map's value.
     pub zero: u32,
-    /// The map of stack traces, if any stack is taken.
-    pub stacks: MapId,
+    /// The maps of stacks' frames, by the bytes of an element.
+    pub stacks: Vec<(u32, MapId)>,
     /// Bytes of an object that may lie in the frame.
     pub frame_limit: u32,
     /// Whether failed reads and lookups are reported (`-k`).
@@ -58,7 +58,14 @@ pub struct MapPlan {
 impl Plan {
     /// The shape of a type's values.
     pub fn shape(&self, types: &TypeTable<'_>, ty: &Type) -> Shape {
-        types.shape(ty, &|_| self.stacks)
+        types.shape(ty, &|stack| self.stack_map(stack))
+    }
+
+    /// The map of the frames of stacks of that kind.
+    pub(super) fn stack_map(&self, stack: &Stack) -> MapId {
+        let size = stack.stored_size();
+        let found = self.stacks.iter().find(|(stored, _)| *stored == size);
+        found.map_or(MapId(u32::MAX), |(_, map)| *map)
     }
 
     /// The counter of a fault: where it lies in the globals.

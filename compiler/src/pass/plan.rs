@@ -16,7 +16,7 @@ use crate::structs::TypeTable;
 use crate::target::{Feature, Target};
 use crate::types::Type;
 use crate::vocabulary::{PidFilter, Route, SiteSource};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// `BPF_F_NO_PREALLOC` of `linux/bpf.h`.
 const NO_PREALLOC: u32 = 1;
@@ -92,10 +92,14 @@ pub fn run(
         wake_level,
         wake_step: i64::from(ring_bytes / 4),
         zero: 0,
-        stacks: MapId(u32::MAX),
+        stacks: Vec::new(),
         frame_limit: u32::try_from(config.on_stack_limit).unwrap_or(128).min(256),
         reports_reads,
     };
+    // Shapes of the script's maps name those of stacks, which come after all of them.
+    let next = u32::try_from(program.maps.len()).unwrap_or(u32::MAX);
+    let numbers = (next..).map(MapId);
+    plan.stacks = usage.stacks.iter().copied().zip(numbers).collect();
     let mut largest = 8_u32;
     for (index, map) in program.maps.iter().enumerate() {
         let (schema, planned) = script_map(
@@ -113,6 +117,18 @@ pub fn run(
         manifest.maps.push(schema);
         plan.maps.push(planned);
     }
+    let (max_entries, flags) = stack_entries(config.max_map_keys, target);
+    for (size, _) in &plan.stacks {
+        let storage = Storage::Map {
+            kind: MapKind::Hash,
+            key_size: 16,
+            value_size: *size,
+            max_entries,
+            flags,
+        };
+        let name = format!("stacks_{size}");
+        internal(&mut manifest, &name, storage, MapRole::Stacks);
+    }
     plan.zero = global(&mut manifest.globals, "zeros", largest.next_multiple_of(8));
     plan.ring = internal(
         &mut manifest,
@@ -126,20 +142,6 @@ pub fn run(
         },
         MapRole::Events,
     );
-    if usage.has_stacks {
-        plan.stacks = internal(
-            &mut manifest,
-            "stacks",
-            Storage::Map {
-                kind: MapKind::StackTrace,
-                key_size: 4,
-                value_size: 127 * 8,
-                max_entries: 16384,
-                flags: 0,
-            },
-            MapRole::Scratch,
-        );
-    }
     let programs = programs(program, target, &mut manifest);
     (manifest, plan, programs)
 }
@@ -258,13 +260,14 @@ fn unique_symbol(name: &str, taken: &mut HashSet<String>) -> String {
 struct Usage {
     /// Aggregations whose value is read back, or that are iterated.
     read: HashSet<u32>,
-    has_stacks: bool,
+    /// Bytes of the frames of the stacks that are taken.
+    stacks: BTreeSet<u32>,
 }
 
 fn usage(program: &hir::Program) -> Usage {
     let mut usage = Usage {
         read: HashSet::new(),
-        has_stacks: false,
+        stacks: BTreeSet::new(),
     };
     for clause in &program.clauses {
         hir::each_statement(&clause.body, &mut |statement| {
@@ -276,11 +279,27 @@ fn usage(program: &hir::Program) -> Usage {
             if let ExprKind::ReadAggregate { map, .. } = &expr.kind {
                 usage.read.insert(map.0);
             }
-            usage.has_stacks |= matches!(expr.ty, Type::Stack(_));
+            if let Type::Stack(stack) = &expr.ty
+                && stack.limit > 0
+            {
+                usage.stacks.insert(stack.stored_size());
+            }
             false
         });
     }
     usage
+}
+
+/// How many different stacks are kept, and the flags of their map: as many as two maps of the
+/// script can hold, and room for those that only events carry. Where the kernel allocates
+/// safely it costs nothing until it is used.
+fn stack_entries(max_map_keys: u64, target: &dyn Target) -> (u32, u32) {
+    let wanted = u32::try_from(max_map_keys.saturating_mul(2)).unwrap_or(u32::MAX);
+    if target.has(Feature::SafeHashAllocation) {
+        (wanted.clamp(1 << 15, 1 << 24), NO_PREALLOC)
+    } else {
+        (wanted.clamp(1 << 10, 1 << 16), 0)
+    }
 }
 
 fn global(globals: &mut Globals, symbol: &str, size: u32) -> u32 {

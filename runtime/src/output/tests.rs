@@ -222,7 +222,7 @@ fn stack(mode: StackMode, is_user: bool) -> Value<'static> {
     let frame = |address, name: Option<(&str, u64)>| Frame {
         address,
         symbol: name.map(|(name, distance)| (name.to_owned(), distance)),
-        module: None,
+        ..Frame::default()
     };
     Value::Stack(Stack {
         mode,

@@ -140,7 +140,14 @@ fn write_stack(stack: &Stack, out: &mut Vec<u8>) {
 fn write_frame(stack: &Stack, frame: &Frame, out: &mut Vec<u8>) {
     let address = frame.address;
     match (stack.mode, &frame.symbol) {
-        (StackMode::Raw | StackMode::BuildId, _) => put(out, format_args!("{address:x}")),
+        (StackMode::Raw | StackMode::BuildId, _) => {
+            if let Some(id) = frame.build_id {
+                id.iter()
+                    .for_each(|byte| put(out, format_args!("{byte:02x}")));
+                return put(out, format_args!(" {address:#x}"));
+            }
+            put(out, format_args!("{address:x}"));
+        }
         (StackMode::Bpftrace, _) if address == 0 => out.extend_from_slice(b"        0"),
         (StackMode::Bpftrace, Some((name, distance))) => {
             put(out, format_args!("        {name}+{distance}"));

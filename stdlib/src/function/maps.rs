@@ -263,6 +263,22 @@ word! {
     }
 }
 
+/// The stack whose frames `len` counts, if its argument is one: a value, or a map without keys.
+fn frames_of(call: &hir::Call, cx: &Check<'_, '_>) -> Option<Expr> {
+    let argument = call.arguments.first()?;
+    if !matches!(argument.ty, Type::Stack(_)) {
+        return None;
+    }
+    let mut stack = argument.clone();
+    if let ExprKind::Map(map) = argument.kind {
+        if !cx.map_facts(argument)?.is_scalar {
+            return None;
+        }
+        stack.kind = ExprKind::MapValue { map, key: None };
+    }
+    Some(stack)
+}
+
 impl Function for Len {
     fn arity(&self) -> (usize, usize) {
         (1, 1)
@@ -273,6 +289,10 @@ impl Function for Len {
     }
 
     fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
+        if let Some(stack) = frames_of(call, cx) {
+            call.arguments = vec![stack];
+            return I64;
+        }
         check_keyed("len", call, cx);
         if !cx.target.has(Feature::ForEachMapElement) {
             let message = String::from("len() of a map needs Linux 5.13");
@@ -294,8 +314,12 @@ impl Function for Len {
     }
 
     fn lower(&self, call: &hir::Call, b: &mut Builder<'_>) -> Operand {
-        match target(call) {
-            Some((map, _)) => b.count_elements(map),
+        match call.arguments.first() {
+            Some(Expr {
+                kind: ExprKind::Map(map),
+                ..
+            }) => b.count_elements(*map),
+            Some(stack) => b.count_frames(stack),
             None => Operand::Imm(0),
         }
     }

@@ -14,6 +14,7 @@ mod print;
 mod printf;
 mod process;
 mod space;
+mod stacks;
 mod symbols;
 mod tables;
 mod text;
@@ -46,6 +47,8 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &text::Strncmp,
     &bytes::Buf,
     &bytes::Bswap,
+    &stacks::Kstack,
+    &stacks::Ustack,
     &symbols::Ksym,
     &symbols::Usym,
     &symbols::Kaddr,

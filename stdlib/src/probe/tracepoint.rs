@@ -209,7 +209,8 @@ impl Ways {
         let is_perf_only = needs.arguments_in_memory || needs.context;
         for (index, place) in places.iter().enumerate() {
             let (category, event) = names(place);
-            let way = if is_perf_only {
+            let is_syscall = category == "syscalls";
+            let way = if is_perf_only || (needs.kernel_stack && !is_syscall) {
                 &mut ways.perf
             } else if category == "raw_syscalls" {
                 match event {
@@ -217,7 +218,7 @@ impl Ways {
                     "sys_exit" => &mut ways.raw_exit,
                     _ => &mut ways.perf,
                 }
-            } else if category == "syscalls" {
+            } else if is_syscall {
                 match syscalls::side(event) {
                     Some((Side::Enter, _)) => &mut ways.enter,
                     Some((Side::Exit, _)) => &mut ways.exit,

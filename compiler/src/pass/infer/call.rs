@@ -74,7 +74,7 @@ impl Infer<'_, '_> {
         Expr::new(ExprKind::Zero, Type::Error, span)
     }
 
-    fn function(
+    pub(super) fn function(
         &mut self,
         word: &'static dyn Function,
         arguments: &[Argument],

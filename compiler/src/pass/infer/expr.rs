@@ -157,6 +157,11 @@ impl Infer<'_, '_> {
         if let Some(word) = self.input.vocabulary.builtin(name) {
             return self.builtin(word, name, span);
         }
+        if let Some(word) = self.input.vocabulary.function(name)
+            && word.is_value()
+        {
+            return self.function(word, &[], span);
+        }
         if let Some((ty, value)) = self.input.types.enumerator(name) {
             return Expr::int(value, ty, span);
         }

@@ -416,6 +416,8 @@ impl Infer<'_, '_> {
             }
             (Type::Inet, Type::Inet) | (Type::Mac, Type::Mac) => true,
             (Type::Buffer(a), Type::Buffer(b)) => a == b,
+            (Type::Stack(a), Type::Stack(b)) => a == b,
+            (Type::UserSymbol, Type::UserSymbol) => true,
             (a, b) => is_scalar(a) && is_scalar(b),
         };
         // Records are compared by name, whatever their order.

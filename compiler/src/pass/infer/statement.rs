@@ -879,9 +879,14 @@ impl Infer<'_, '_> {
             Type::Int(_) | Type::Bool | Type::Enum(_) | Type::Pointer(..) => value,
             Type::Error | Type::Unknown => value,
             other => {
+                let short = match other {
+                    Type::Stack(stack) if stack.is_user => String::from("ustack"),
+                    Type::Stack(_) => String::from("kstack"),
+                    other => other.to_string(),
+                };
                 let mut diagnostic = Diagnostic::error(
                     codes::BAD_CONDITION,
-                    format!("Invalid condition: {other}"),
+                    format!("Invalid condition: {short}"),
                     value.span,
                     format!("`{other}` is neither true nor false"),
                 );

@@ -1,0 +1,158 @@
+//! Stacks: a hash of the frames as the value, the frames themselves once in a map.
+//!
+//! The kernel copies the frames to a temporary; a program hashes them and stores them where
+//! they are not known yet. So a key is 16 bytes however deep the stack is, and equal stacks
+//! are equal values. The hash has 64 bits and every step of it can be undone, so stacks that
+//! differ in one frame never share one; others do by a chance of one in 2^64. The kernel's own
+//! map of stacks has no such promise: it drops a stack whose bucket another one holds.
+
+use super::{Builder, Known, MaybeNull};
+use crate::artifact::{FaultKind, StackMode};
+use crate::hir::Expr;
+use crate::ir::{Address, AluOp, Base, Comparison, Operand, Reg, Size, helpers};
+use crate::types::Stack;
+use crate::vocabulary::SiteSource;
+
+/// `BPF_F_USER_STACK`, `BPF_F_USER_BUILD_ID`, `BPF_NOEXIST` of `linux/bpf.h`.
+const USER_STACK: i64 = 1 << 8;
+const USER_BUILD_ID: i64 = 1 << 11;
+const NO_EXIST: i64 = 1;
+
+/// Frames that are skipped, in the flags' low byte: the program and what calls it.
+const STAND_IN_FRAMES: i64 = 2;
+
+/// `EEXIST` of `errno.h`.
+const EXISTS: i64 = 17;
+
+/// Bytes of a stack's value, and where its parts are: see `Shape::Stack`.
+const VALUE: u32 = 16;
+const PROCESS: i32 = 8;
+const FRAMES: i32 = 12;
+
+/// Odd, with bits everywhere: the fraction of the golden ratio.
+const FACTOR: i64 = 0x9e37_79b9_7f4a_7c15_u64.cast_signed();
+/// Another one, for the frames at odd places.
+const OTHER_FACTOR: i64 = 0xc2b2_ae3d_27d4_eb4f_u64.cast_signed();
+
+impl Builder<'_> {
+    /// Writes the stack of that kind to `to`. It is the same all through a run of a program.
+    pub fn stack(&mut self, kind: Stack, to: Address) {
+        let key = format!("stack {kind:?}");
+        if let Some(Known::Memory(from)) = self.find_known(&key) {
+            return self.copy_bytes(to, from, VALUE);
+        }
+        self.take_stack(kind, to);
+        // A frame slot keeps its bytes as long as anything reads them.
+        if matches!(to.base, Base::Frame(_)) {
+            self.remember(&key, Known::Memory(to));
+        }
+    }
+
+    /// How many frames a stack has.
+    pub fn count_frames(&mut self, stack: &Expr) -> Operand {
+        let at = self.address(stack);
+        Operand::Reg(self.load(at.plus(FRAMES), Size::B4))
+    }
+
+    fn take_stack(&mut self, kind: Stack, to: Address) {
+        self.zero(to, VALUE);
+        if kind.limit == 0 {
+            return;
+        }
+        self.freeing_scratch(|b| {
+            let size = kind.stored_size();
+            // Frames are hashed in pairs of words.
+            let whole = size.next_multiple_of(16);
+            let frames = b.temporary(whole, "the frames of a stack");
+            b.zero(frames.plus(i32::try_from(size).unwrap_or(0)), whole - size);
+            let mut flags = 0;
+            if kind.is_user {
+                flags |= USER_STACK;
+            } else if matches!(b.route.site, SiteSource::Table { .. }) {
+                // One program stands for many probes: its own frame and the one that runs it
+                // are none of theirs.
+                flags |= STAND_IN_FRAMES;
+            }
+            if kind.mode == StackMode::BuildId {
+                flags |= USER_BUILD_ID;
+            }
+            let start = b.pointer(frames);
+            let start = b.in_reg(start);
+            let context = b.context();
+            let bytes = Operand::Imm(i64::from(size));
+            let args = [context, Operand::Reg(start), bytes, Operand::Imm(flags)];
+            let got = b.call(helpers::GET_STACK, &args);
+            b.when(Comparison::SignedGreater, got, 0, |b| {
+                b.keep_stack(kind, start, got, to);
+            });
+        });
+    }
+
+    /// Hashes the `got` bytes of frames at `start`, which are followed by zeros, stores them
+    /// if they are new, and writes the stack's value to `to`, which holds zeros.
+    fn keep_stack(&mut self, kind: Stack, start: Reg, got: Reg, to: Address) {
+        let hash = self.hash_words(start, got);
+        let shift = i64::from(kind.mode.frame_size().ilog2());
+        let count = self.alu(AluOp::ShiftRight, got, shift);
+        let key = self.temporary(VALUE, "the key of a stack's frames");
+        for at in [key, to] {
+            self.put(at, hash, Size::B8);
+            self.put(at.plus(FRAMES), count, Size::B4);
+        }
+        self.put(key.plus(PROCESS), 0, Size::B4);
+        let map = Operand::Map(self.plan.stack_map(&kind));
+        let key = self.pointer(key);
+        let known = self.call(helpers::MAP_LOOKUP_ELEM, &[map, key]);
+        self.if_some_else(
+            MaybeNull::new(known),
+            |_, _| (),
+            |b| {
+                let args = [map, key, Operand::Reg(start), Operand::Imm(NO_EXIST)];
+                let code = b.call(helpers::MAP_UPDATE_ELEM, &args);
+                b.when(Comparison::NotEqual, code, 0, |b| {
+                    // Another program may have come first.
+                    b.when(Comparison::NotEqual, code, -EXISTS, |b| {
+                        b.fault(FaultKind::StackLost, "map_update_elem", code);
+                    });
+                });
+            },
+        );
+        if kind.is_user {
+            let ids = self.process_and_thread();
+            let process = self.alu(AluOp::ShiftRight, ids, 32);
+            self.put(to.plus(PROCESS), process, Size::B4);
+        }
+    }
+
+    /// A hash of the `got` bytes at `start`, two words at a time, in two lanes that the
+    /// processor can work on at once.
+    fn hash_words(&mut self, start: Reg, got: Reg) -> Operand {
+        let even = self.copy(0);
+        let odd = self.copy(0);
+        let at = self.copy(0);
+        let go = self.f.label();
+        let next = self.f.label();
+        let done = self.f.label();
+        self.f.jump(go);
+        self.f.at(go);
+        let (left, right) = (Operand::Reg(at), Operand::Reg(got));
+        self.f.branch(Comparison::Less, left, right, next, done);
+        self.f.at(next);
+        let place = self.alu(AluOp::Add, start, at);
+        let place = Address::reg(self.in_reg(place));
+        for (lane, offset, factor) in [(even, 0, FACTOR), (odd, 8, OTHER_FACTOR)] {
+            let word = self.load(place.plus(offset), Size::B8);
+            let mixed = self.alu(AluOp::Xor, lane, word);
+            let mixed = self.alu(AluOp::Mul, mixed, factor);
+            let high = self.alu(AluOp::ShiftRight, mixed, 32);
+            let mixed = self.alu(AluOp::Xor, mixed, high);
+            self.f.set(lane, mixed);
+        }
+        let after = self.alu(AluOp::Add, at, 16);
+        self.f.set(at, after);
+        self.f.jump(go);
+        self.f.at(done);
+        let odd = self.alu(AluOp::Mul, odd, FACTOR);
+        self.alu(AluOp::Xor, even, odd)
+    }
+}
