@@ -25,6 +25,8 @@ mod form;
 mod live;
 #[path = "support/needs.rs"]
 mod needs;
+#[path = "support/programs.rs"]
+mod programs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -61,6 +63,9 @@ enum Form {
     Both,
 }
 
+/// The sources of the test programs.
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/programs");
+
 /// What the command line asked for.
 struct Options {
     tracer: PathBuf,
@@ -71,6 +76,10 @@ struct Options {
     form: Form,
     /// The table of rules and their tests; not there on other machines.
     rules: PathBuf,
+    /// The test programs, built elsewhere; else they are built here.
+    programs: Option<PathBuf>,
+    /// The test programs are built, and their folder is printed, instead of running anything.
+    builds_programs: bool,
     /// Names are listed instead of run.
     list: bool,
     /// Only cases whose name contains one of these; all when empty.
@@ -89,6 +98,8 @@ impl Options {
             patience: 1.0,
             jobs: std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(4)),
             form: Form::Both,
+            programs: None,
+            builds_programs: false,
             list: false,
             wanted: Vec::new(),
         };
@@ -112,6 +123,8 @@ impl Options {
                         form => return Err(format!("--form: no form {form}")),
                     };
                 }
+                "--programs" => options.programs = Some(value()?.into()),
+                "--build-programs" => options.builds_programs = true,
                 "--list" => options.list = true,
                 // What `cargo test -- FLAG` says to every test executable of the workspace.
                 "--nocapture" | "--no-capture" | "--quiet" | "-q" | "--show-output"
@@ -135,6 +148,15 @@ enum Verdict {
 
 /// Runs what was asked for; gives the number of failures.
 fn run(options: &Options) -> Result<usize, String> {
+    if options.builds_programs {
+        return match programs::build(Path::new(SOURCES)) {
+            Ok(folder) => {
+                println!("{}", folder.display());
+                Ok(0)
+            }
+            Err(programs::Trouble::NoCompiler(why) | programs::Trouble::Broken(why)) => Err(why),
+        };
+    }
     let mut cases = cases::read_folder(&options.cases)?;
     if cases.is_empty() {
         return Err(format!("no case in {}", options.cases.display()));
@@ -151,6 +173,7 @@ fn run(options: &Options) -> Result<usize, String> {
     }
     let is_peer = is_bpftrace(&options.tracer);
     let asked = cases.len();
+    prepare_programs(&mut cases, options)?;
     let mut in_one_form = BTreeMap::new();
     let other: Vec<Case> = if is_peer || options.form == Form::Written {
         Vec::new()
@@ -206,6 +229,34 @@ fn run(options: &Options) -> Result<usize, String> {
     Ok(failed)
 }
 
+/// Has the test programs built, if a case traces any, and tells the cases where they are.
+fn prepare_programs(cases: &mut [Case], options: &Options) -> Result<(), String> {
+    let mut tracing: Vec<&mut Case> = cases
+        .iter_mut()
+        .filter_map(|case| case.wants_programs().then_some(case))
+        .collect();
+    if tracing.is_empty() {
+        return Ok(());
+    }
+    let folder = match &options.programs {
+        Some(folder) => Ok(folder.clone()),
+        None => programs::build(Path::new(SOURCES)),
+    };
+    match folder {
+        Ok(folder) => {
+            let folder = folder.to_string_lossy();
+            tracing
+                .iter_mut()
+                .for_each(|case| case.place_programs(&folder));
+        }
+        Err(programs::Trouble::NoCompiler(why)) => tracing
+            .iter_mut()
+            .for_each(|case| case.lacks = Some(why.clone())),
+        Err(programs::Trouble::Broken(why)) => return Err(why),
+    }
+    Ok(())
+}
+
 /// The case with its script's actions in the other form.
 ///
 /// Errors: why it has none.
@@ -253,7 +304,7 @@ fn show_unproven(rules: &Path, passing: &BTreeSet<&str>) -> Result<(), String> {
 }
 
 fn decide(case: &Case, options: &Options, is_peer: bool) -> Verdict {
-    if let Some(reason) = needs::no_privileges() {
+    if let Some(reason) = needs::no_privileges().or_else(|| case.lacks.clone()) {
         return Verdict::Skipped(reason);
     }
     if let Peer::Skipped(reason) = &case.peer

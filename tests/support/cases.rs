@@ -27,9 +27,15 @@
 //! | `REQUIRES`            | what the machine must have; repeatable, see `needs.rs`                       |
 //! | `PEER`                | `differs: WHY`, rbt means to answer differently from bpftrace; or `skip: WHY` |
 //! | `FORM`                | `only: WHY`, the case is not run with its actions in the other form, `{}` or `<>` |
+//!
+//! `{{PROGRAMS}}` anywhere in a value stands for the folder of built test programs
+//! (`programs.rs`).
 
 use std::path::Path;
 use std::time::Duration;
+
+/// What stands for the folder of built test programs.
+pub const PROGRAMS: &str = "{{PROGRAMS}}";
 
 /// One live case: what to run, and what must come of it.
 #[derive(Debug, Clone)]
@@ -56,10 +62,47 @@ pub struct Case {
     pub timeout: Duration,
     /// What the machine must have, as written.
     pub requires: Vec<String>,
+    /// Why the case cannot be prepared on this machine.
+    pub lacks: Option<String>,
     /// How bpftrace relates to the case.
     pub peer: Peer,
     /// Why the case makes sense only with its actions written as they are.
     pub only_form: Option<String>,
+}
+
+impl Case {
+    /// Every value in which `{{PROGRAMS}}` may stand.
+    fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        let (Action::Script(action) | Action::Shell(action)) = &mut self.action;
+        let expected = self.stdout.iter_mut().chain(&mut self.stderr);
+        let expected = expected.map(|expected| match expected {
+            Expectation::Line(text)
+            | Expectation::Pattern(text)
+            | Expectation::Contains(text)
+            | Expectation::Finds(text)
+            | Expectation::Exactly(text)
+            | Expectation::Never(text) => text,
+        });
+        let commands = self.before.iter_mut().chain(&mut self.after);
+        let values = self.env.iter_mut().map(|(_, value)| value);
+        std::iter::once(action)
+            .chain(expected)
+            .chain(commands)
+            .chain(values)
+            .chain(&mut self.requires)
+    }
+
+    /// Whether the case traces test programs.
+    pub fn wants_programs(&mut self) -> bool {
+        self.texts().any(|text| text.contains(PROGRAMS))
+    }
+
+    /// Puts the folder of test programs where the case names it.
+    pub fn place_programs(&mut self, folder: &str) {
+        for text in self.texts() {
+            *text = text.replace(PROGRAMS, folder);
+        }
+    }
 }
 
 /// What a case runs.
@@ -216,6 +259,7 @@ impl Draft {
                 interrupt: None,
                 timeout: Duration::from_secs(10),
                 requires: Vec::new(),
+                lacks: None,
                 peer: Peer::Agrees,
                 only_form: None,
             },
