@@ -644,6 +644,24 @@ pub enum AttachTarget {
         /// `sched_switch`
         name: String,
     },
+    /// An instruction of the kernel.
+    Kprobe {
+        /// The function it is in, with its module where that was said (`module:function`);
+        /// empty: by address.
+        function: String,
+        /// Bytes from the function's start; or the address.
+        offset: u64,
+        /// Whether it is the function's return.
+        is_return: bool,
+    },
+    /// The entries or returns of many functions of the kernel, in one. Their sites follow
+    /// each other.
+    KprobeMulti {
+        /// Their names.
+        functions: Vec<String>,
+        /// Whether it is their returns.
+        is_return: bool,
+    },
     /// A counter or clock.
     PerfEvent {
         /// `PERF_TYPE_*`

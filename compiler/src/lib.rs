@@ -156,7 +156,15 @@ fn recipe(
     }
     let has_holes = is_fatal(out);
 
-    let (clauses, found) = pass::probes::run(&tree, vocabulary, &types, target, &config, sources);
+    let (clauses, found) = pass::probes::run(
+        &tree,
+        vocabulary,
+        &types,
+        target,
+        &config,
+        sources,
+        options.allows_unsafe,
+    );
     out.diagnostics.extend(found);
     let input = pass::infer::Input {
         vocabulary,

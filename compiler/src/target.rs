@@ -34,6 +34,19 @@ pub trait Target {
     /// Address of a kernel symbol; `None` if there is no such symbol.
     fn kernel_symbol(&self, name: &str) -> Result<Option<u64>, TargetError>;
 
+    /// Calls `visit` with each function of the kernel that can be traced and the module it is
+    /// in (empty: the kernel itself), in no order, until it gives `false`.
+    ///
+    /// Errors: the machine does not list them.
+    fn each_function(&self, visit: &mut dyn FnMut(&str, &str) -> bool) -> Result<(), TargetError>;
+
+    /// Whether the list of [`Target::each_function`] was given by the user, who then means
+    /// that nothing else can be traced.
+    fn has_own_functions(&self) -> bool;
+
+    /// Whether a module is loaded.
+    fn has_module(&self, name: &str) -> bool;
+
     /// Id of the cgroup2 directory at `path`; `None` if there is none.
     fn cgroup_id(&self, path: &str) -> Result<Option<u64>, TargetError>;
 
@@ -91,6 +104,8 @@ pub enum Feature {
     TaiClock,
     /// `bpf_map_lookup_percpu_elem` (5.19).
     LookupPerCpu,
+    /// `bpf_get_func_ip` for kprobes (5.15).
+    FunctionAddress,
     /// Programs of type tracing load (fentry, fexit, iterators, BTF raw tracepoints).
     Tracing,
     /// Kprobes.
@@ -116,6 +131,7 @@ impl Feature {
         (Feature::CurrentTaskBtf, "current_task_btf"),
         (Feature::TaiClock, "get_tai_ns"),
         (Feature::LookupPerCpu, "lookup_percpu_elem"),
+        (Feature::FunctionAddress, "get_func_ip"),
         (Feature::Tracing, "tracing"),
         (Feature::Kprobe, "kprobe"),
         (Feature::KprobeMulti, "kprobe_multi"),

@@ -70,6 +70,12 @@ pub struct Needs {
     /// The kernel's stack as a program of the probe's own kind sees it: another way to the
     /// same place has other frames at its top.
     pub kernel_stack: bool,
+    /// Numbered arguments: one more than the highest.
+    pub numbered: u8,
+    /// What a traced function returns.
+    pub result: bool,
+    /// The address of the traced function.
+    pub function: bool,
 }
 
 impl Needs {
@@ -81,6 +87,9 @@ impl Needs {
             site: self.site | other.site,
             context: self.context | other.context,
             kernel_stack: self.kernel_stack | other.kernel_stack,
+            numbered: self.numbered.max(other.numbered),
+            result: self.result | other.result,
+            function: self.function | other.function,
         }
     }
 }
@@ -118,6 +127,11 @@ pub trait Builtin: Word {
     /// What it needs of the probe.
     fn needs(&self) -> Needs {
         Needs::default()
+    }
+    /// What it needs under that name, where its names differ in it.
+    fn needs_as(&self, name: &str) -> Needs {
+        let _ = name;
+        self.needs()
     }
     /// Computes a value that lives in a register.
     fn lower(&self, name: &str, b: &mut Builder<'_>) -> Operand {
@@ -247,6 +261,8 @@ pub struct ProbeSpec<'a> {
     pub parts: &'a [Spanned<AttachPart>],
     /// The whole attach point.
     pub span: Span,
+    /// Whether `--unsafe` allows what cannot be checked.
+    pub allows_unsafe: bool,
 }
 
 impl ProbeSpec<'_> {
@@ -409,6 +425,12 @@ pub trait Provider: Word {
     ) -> Result<ProbeContext, Diagnostic>;
     /// The probe nearest to one that does not exist, for the complaint about it.
     fn nearest(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Option<String> {
+        let _ = (spec, target);
+        None
+    }
+    /// Why an attach point matches nothing, where that is not plain: a warning beside the
+    /// complaint that it does.
+    fn why_missing(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Option<String> {
         let _ = (spec, target);
         None
     }

@@ -78,6 +78,7 @@ fn probes(pattern: &str, target: &dyn Target) -> Result<Vec<Found>, Box<rbt_gram
     let spec = ProbeSpec {
         parts: &parts,
         span: Span::default(),
+        allows_unsafe: false,
     };
     if let Some(name) = provider
         && !name.contains('*')

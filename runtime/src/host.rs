@@ -5,6 +5,7 @@
 //! version number: the kernel is asked by a call that does nothing if it succeeds.
 
 mod features;
+mod functions;
 mod tracefs;
 
 use std::cell::{OnceCell, RefCell};
@@ -227,6 +228,19 @@ impl Target for Host {
 
     fn kernel_symbol(&self, name: &str) -> Result<Option<u64>, TargetError> {
         Ok(self.kernel_symbols()?.address_of(name))
+    }
+
+    fn each_function(&self, visit: &mut dyn FnMut(&str, &str) -> bool) -> Result<(), TargetError> {
+        let own = self.files.traceable_functions.as_deref();
+        functions::each(own, || self.tracefs(), visit)
+    }
+
+    fn has_own_functions(&self) -> bool {
+        self.files.traceable_functions.is_some()
+    }
+
+    fn has_module(&self, name: &str) -> bool {
+        functions::has_module(name)
     }
 
     fn cgroup_id(&self, path: &str) -> Result<Option<u64>, TargetError> {

@@ -11,7 +11,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use aya_obj::btf::BtfFeatures;
 use aya_obj::{EbpfSectionKind, Function, Map as MapDefinition, Object};
 use rbt_compiler::artifact::{
-    Artifact, Attachment, Manifest, MapId, MapKind, MapRole, MapSchema, ProgramPlan, Storage,
+    Artifact, AttachTarget, Attachment, Manifest, MapId, MapKind, MapRole, MapSchema, ProgramPlan,
+    Storage,
 };
 use rbt_compiler::target::Target;
 use rbt_grammar::codes;
@@ -409,6 +410,7 @@ impl Loader<'_> {
                 let (funcs, lines) = (&function.func_info.func_info, &function.line_info.line_info);
                 (fd, funcs.as_slice(), lines.as_slice())
             }),
+            expected_attach_type: attach_type(attachments),
             ..ProgramSpec::default()
         };
         // The verifier writes its log only when asked: it costs more than the verifying.
@@ -433,6 +435,14 @@ impl Loader<'_> {
                 Err(Error::refused(verifier::explain(&rejection, self.sources)))
             }
         }
+    }
+}
+
+/// What the kernel must know of a program's places when it loads it (`enum bpf_attach_type`).
+fn attach_type(attachments: &[Attachment]) -> u32 {
+    match attachments.first().map(|attachment| &attachment.target) {
+        Some(AttachTarget::KprobeMulti { .. }) => sys::TRACE_KPROBE_MULTI,
+        _ => 0,
     }
 }
 

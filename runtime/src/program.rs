@@ -5,6 +5,7 @@
 //! offers is one function here, and a new way is one more row of the match in `attach`.
 
 use std::ffi::CString;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -60,6 +61,32 @@ impl From<TargetError> for AttachError {
     }
 }
 
+/// The kernel's reason not to probe a function, in words where its number says little.
+fn kprobe_refusal(function: &str, error: &io::Error) -> AttachError {
+    let (reason, help) = match error.raw_os_error() {
+        Some(libc::ENOENT) if function.is_empty() => {
+            (String::from("no instruction can be probed there"), "")
+        }
+        Some(libc::ENOENT) => (
+            format!("the kernel finds no function `{function}`"),
+            "`rbt -l 'kprobe:NAME*'` lists those that can be traced",
+        ),
+        Some(libc::EINVAL | libc::EILSEQ) => (
+            String::from("the kernel does not allow a probe there"),
+            "functions marked `notrace`, and offsets inside an instruction, cannot be probed",
+        ),
+        Some(libc::EADDRNOTAVAIL | libc::EEXIST) => (
+            String::from("the name stands for several functions"),
+            "name the module: `kprobe:module:function`",
+        ),
+        _ => (reason(error), ""),
+    };
+    AttachError {
+        reason,
+        help: help.to_owned(),
+    }
+}
+
 impl<'a> Program<'a> {
     pub(crate) fn new(
         plan: &'a ProgramPlan,
@@ -98,6 +125,15 @@ impl<'a> Program<'a> {
                 Ok(vec![self.tracepoint(id, cookie)?])
             }
             AttachTarget::RawTracepoint { name } => Ok(vec![self.raw_tracepoint(name, cookie)?]),
+            AttachTarget::Kprobe {
+                function,
+                offset,
+                is_return,
+            } => Ok(vec![self.kprobe(function, *offset, *is_return, cookie)?]),
+            AttachTarget::KprobeMulti {
+                functions,
+                is_return,
+            } => self.kprobe_multi(functions, *is_return, attachment.site.0),
             AttachTarget::PerfEvent {
                 kind,
                 config,
@@ -114,8 +150,8 @@ impl<'a> Program<'a> {
                     sample,
                     is_frequency,
                     pid,
-                    cpu: None,
                     is_disabled: true,
+                    ..PerfEvent::default()
                 };
                 let online = host.online_cpus()?;
                 let count = match cpus {
@@ -160,8 +196,80 @@ impl<'a> Program<'a> {
         })
     }
 
+    /// An instruction of the kernel, or a function's return.
+    fn kprobe(
+        &self,
+        function: &str,
+        offset: u64,
+        is_return: bool,
+        cookie: u64,
+    ) -> Result<Link, AttachError> {
+        let kind = fs::read_to_string("/sys/bus/event_source/devices/kprobe/type");
+        let kind = kind.ok().and_then(|text| text.trim().parse().ok());
+        let kind = kind.ok_or_else(|| AttachError {
+            reason: String::from("this kernel has no kprobes"),
+            help: String::from("it has to be built with CONFIG_KPROBES=y"),
+        })?;
+        let text = CString::new(function).map_err(io::Error::from)?;
+        let event = sys::perf_event_open(&PerfEvent {
+            kind,
+            config: u64::from(is_return),
+            cpu: Some(0),
+            text: (!function.is_empty()).then_some(&text),
+            offset,
+            ..PerfEvent::default()
+        });
+        let event = event.map_err(|error| kprobe_refusal(function, &error))?;
+        Ok(self.link_event(event, cookie)?)
+    }
+
+    /// Many functions by one link. A name that the kernel does not find makes it refuse all:
+    /// then each half is tried, so that the others are attached.
+    fn kprobe_multi(
+        &self,
+        functions: &[String],
+        is_return: bool,
+        first_site: u32,
+    ) -> Result<Vec<Link>, AttachError> {
+        let names: Result<Vec<CString>, _> =
+            functions.iter().map(|f| CString::new(f.as_str())).collect();
+        let names = names.map_err(io::Error::from)?;
+        let symbols: Vec<*const libc::c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        let cookies: Vec<u64> = (u64::from(first_site)..).take(functions.len()).collect();
+        let target = LinkTarget::KprobeMulti {
+            attach_type: sys::TRACE_KPROBE_MULTI,
+            symbols: &symbols,
+            cookies: &cookies,
+            is_return,
+        };
+        let error = match sys::link_create(self.fd.as_fd(), &target) {
+            Ok(link) => {
+                return Ok(vec![Link {
+                    link: Some(link),
+                    event: None,
+                }]);
+            }
+            Err(error) => error,
+        };
+        if functions.len() < 2 || error.raw_os_error() == Some(libc::EOPNOTSUPP) {
+            return Err(error.into());
+        }
+        let (left, right) = functions.split_at(functions.len() / 2);
+        let middle = first_site.saturating_add(u32::try_from(left.len()).unwrap_or(0));
+        let left = self.kprobe_multi(left, is_return, first_site);
+        let right = self.kprobe_multi(right, is_return, middle);
+        match (left, right) {
+            (Ok(mut left), Ok(right)) => {
+                left.extend(right);
+                Ok(left)
+            }
+            (Ok(links), Err(_)) | (Err(_), Ok(links)) => Ok(links),
+            (Err(error), Err(_)) => Err(error),
+        }
+    }
+
     /// A counter or clock on one CPU.
-    fn perf_event(&self, event: PerfEvent, cpu: u32, cookie: u64) -> io::Result<Link> {
+    fn perf_event(&self, event: PerfEvent<'_>, cpu: u32, cookie: u64) -> io::Result<Link> {
         let event = sys::perf_event_open(&PerfEvent {
             cpu: Some(cpu),
             ..event

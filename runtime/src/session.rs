@@ -463,6 +463,13 @@ fn shown_target(target: &AttachTarget, provider: &str) -> String {
         AttachTarget::TestRun => provider.to_owned(),
         AttachTarget::Tracepoint { category, name } => format!("{provider}:{category}:{name}"),
         AttachTarget::RawTracepoint { name } => format!("{provider}:{name}"),
+        AttachTarget::Kprobe { function, .. } => format!("{provider}:{function}"),
+        AttachTarget::KprobeMulti { functions, .. } => {
+            format!(
+                "{provider}:{}",
+                functions.first().map_or("", String::as_str)
+            )
+        }
         AttachTarget::PerfEvent { config, .. } => format!("{provider}:{config}"),
     }
 }

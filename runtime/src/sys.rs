@@ -544,6 +544,9 @@ pub(crate) fn probe_raw_tracepoint_cookie() -> io::Error {
     }
 }
 
+/// `BPF_TRACE_KPROBE_MULTI` of `enum bpf_attach_type`.
+pub(crate) const TRACE_KPROBE_MULTI: u32 = 42;
+
 /// What a link attaches a program to.
 pub(crate) enum LinkTarget<'a> {
     /// An open perf event. `None` stands for a descriptor that is not open: a probe.
@@ -642,7 +645,7 @@ pub(crate) fn link_create(program: BorrowedFd<'_>, target: &LinkTarget<'_>) -> i
 
 /// A perf event to open.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct PerfEvent {
+pub(crate) struct PerfEvent<'a> {
     /// `PERF_TYPE_*`, or a dynamic type from sysfs.
     pub(crate) kind: u32,
     pub(crate) config: u64,
@@ -655,6 +658,10 @@ pub(crate) struct PerfEvent {
     pub(crate) cpu: Option<u32>,
     /// Starts by [`perf_event_enable`].
     pub(crate) is_disabled: bool,
+    /// A function or a file, for probes.
+    pub(crate) text: Option<&'a CStr>,
+    /// An offset from there, or an address.
+    pub(crate) offset: u64,
 }
 
 /// `struct perf_event_attr` as of its second version (72 bytes), which says all we need.
@@ -675,7 +682,7 @@ struct PerfEventAttr {
 }
 
 /// Opens a perf event.
-pub(crate) fn perf_event_open(event: &PerfEvent) -> io::Result<OwnedFd> {
+pub(crate) fn perf_event_open(event: &PerfEvent<'_>) -> io::Result<OwnedFd> {
     const DISABLED: u64 = 1;
     const FREQUENCY: u64 = 1 << 10;
     const CLOSE_ON_EXEC: c_long = 8;
@@ -688,10 +695,13 @@ pub(crate) fn perf_event_open(event: &PerfEvent) -> io::Result<OwnedFd> {
         sample: event.sample,
         flags,
         wakeup_events: 1,
+        config1: event.text.map_or(0, |text| text.as_ptr() as u64),
+        config2: event.offset,
         ..PerfEventAttr::default()
     };
     let number = |value: Option<u32>| value.map_or(-1, c_long::from);
-    // SAFETY: `attr` is valid for reads of the size it states; the rest are numbers.
+    // SAFETY: `attr` is valid for reads of the size it states, and a text it points to ends
+    // with a NUL; the rest are numbers.
     let result = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,

@@ -124,6 +124,17 @@ impl<'a> Builder<'a> {
         &self.clause.context
     }
 
+    /// How the probe is reached: how the context looks.
+    pub fn route(&self) -> &'a Route {
+        self.route
+    }
+
+    /// The places that the program serves.
+    pub fn places(&self) -> impl Iterator<Item = &'a crate::vocabulary::Place> + use<'a> {
+        let (all, route) = (&self.clause.places, self.route);
+        route.places.iter().filter_map(move |index| all.get(*index))
+    }
+
     /// The settings.
     pub fn config(&self) -> &'a crate::config::Config {
         &self.program.config

@@ -33,6 +33,7 @@ pub fn run<'a>(
     target: &dyn Target,
     config: &Config,
     sources: &SourceMap,
+    allows_unsafe: bool,
 ) -> (Vec<Probed<'a>>, Diagnostics) {
     let mut probed = Vec::new();
     let mut diagnostics = Vec::new();
@@ -52,7 +53,13 @@ pub fn run<'a>(
             ..Needs::default()
         };
         let before = diagnostics.len();
-        let found = places(clause, vocabulary, target, config, &mut diagnostics);
+        let asked = Asked {
+            vocabulary,
+            target,
+            config,
+            allows_unsafe,
+        };
+        let found = places(clause, &asked, &mut diagnostics);
         if found.is_empty() {
             let new = diagnostics.get(before..).unwrap_or_default();
             if new.iter().any(Diagnostic::is_fatal) {
@@ -122,13 +129,21 @@ fn guess<'a>(clause: &'a ast::Clause, vocabulary: &Vocabulary) -> Option<Probed<
 
 type Found = (&'static dyn Provider, Place);
 
-fn places(
-    clause: &ast::Clause,
-    vocabulary: &Vocabulary,
-    target: &dyn Target,
-    config: &Config,
-    diagnostics: &mut Diagnostics,
-) -> Vec<Found> {
+/// What attach points are resolved by.
+struct Asked<'a> {
+    vocabulary: &'a Vocabulary,
+    target: &'a dyn Target,
+    config: &'a Config,
+    allows_unsafe: bool,
+}
+
+fn places(clause: &ast::Clause, asked: &Asked<'_>, diagnostics: &mut Diagnostics) -> Vec<Found> {
+    let Asked {
+        vocabulary,
+        target,
+        config,
+        allows_unsafe,
+    } = *asked;
     let mut found: Vec<Found> = Vec::new();
     let mut has_error = false;
     for point in &clause.attach_points {
@@ -144,6 +159,7 @@ fn places(
         let spec = ProbeSpec {
             parts,
             span: point.span,
+            allows_unsafe,
         };
         match provider.expand(&spec, target) {
             Err(diagnostic) => {
@@ -158,6 +174,14 @@ fn places(
                 } else {
                     format!("No matches for {} {}.", provider.name(), text.join(":"))
                 };
+                if config.missing_probes != MissingProbes::Ignore
+                    && let Some(why) = provider.why_missing(&spec, target)
+                {
+                    diagnostics.push(
+                        Diagnostic::new(Severity::Warning, codes::NO_SUCH_PROBE, why)
+                            .label(point.span, ""),
+                    );
+                }
                 let severity = match config.missing_probes {
                     MissingProbes::Error => Severity::Error,
                     MissingProbes::Warn => Severity::Warning,

@@ -20,7 +20,6 @@ const PERF_EVENT: u32 = 7;
 const TRACING: u32 = 26;
 
 const TRACE_FENTRY: u32 = 24;
-const TRACE_KPROBE_MULTI: u32 = 42;
 const TRACE_UPROBE_MULTI: u32 = 48;
 const TRACE_KPROBE_SESSION: u32 = 56;
 
@@ -43,11 +42,12 @@ pub(super) fn probe(feature: Feature, host: &Host) -> bool {
         // r0 = 6; r0 s/= 2: the offset field makes it signed
         Feature::SignedInstructions => loads(&[insn(0xb7, 0, 0, 0, 6), insn(0x37, 0, 0, 1, 2)]),
         Feature::CurrentTaskBtf => knows_helper(158),
+        Feature::FunctionAddress => load(KPROBE, 0, &[insn(0x85, 0, 0, 0, 173)]).is_ok(),
         Feature::TaiClock => knows_helper(208),
         Feature::LookupPerCpu => knows_helper(195),
         Feature::Tracing => loads_tracing(host),
         Feature::Kprobe => Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
-        Feature::KprobeMulti => has_kprobe_multi(TRACE_KPROBE_MULTI),
+        Feature::KprobeMulti => has_kprobe_multi(sys::TRACE_KPROBE_MULTI),
         Feature::KprobeSession => has_kprobe_multi(TRACE_KPROBE_SESSION),
         Feature::UprobeMulti => has_uprobe_multi(),
     }

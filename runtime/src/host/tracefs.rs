@@ -50,6 +50,11 @@ impl Tracefs {
         })
     }
 
+    /// The file that lists the functions which can be traced.
+    pub(super) fn function_list(&self) -> PathBuf {
+        self.events.with_file_name("available_filter_functions")
+    }
+
     /// Names of categories, sorted.
     pub(super) fn categories(&self) -> Result<Vec<String>, TargetError> {
         self.directories(&[])

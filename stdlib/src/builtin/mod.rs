@@ -2,10 +2,13 @@
 //! the machine. One file for each family.
 
 mod clock;
+mod function;
 mod ids;
 mod machine;
 mod probe;
 mod task;
+
+pub(crate) use function::register;
 
 use rbt_compiler::vocabulary::Builtin;
 
@@ -36,4 +39,7 @@ pub(crate) static ALL: &[&dyn Builtin] = &[
     &probe::ProbeText,
     &probe::ProbeType,
     &probe::Numbered,
+    &function::Func,
+    &function::ReturnValue,
+    &function::RawContext,
 ];

@@ -1,6 +1,8 @@
 //! The probe that fired: its text, its type, its arguments by number.
 
+use super::register;
 use crate::word::word;
+use rbt_compiler::artifact::ProgramKind;
 use rbt_compiler::ir::{Address, Operand, Size};
 use rbt_compiler::lower::Builder;
 use rbt_compiler::structs::TypeTable;
@@ -120,14 +122,23 @@ impl Builtin for Numbered {
         Stability::Fixed
     }
 
-    fn needs(&self) -> Needs {
+    fn needs_as(&self, name: &str) -> Needs {
+        let most = number(name).map_or(0, |n| n.saturating_add(1));
         Needs {
-            context: true,
+            numbered: u8::try_from(most).unwrap_or(u8::MAX),
             ..Needs::default()
         }
     }
 
     fn lower(&self, name: &str, b: &mut Builder<'_>) -> Operand {
+        if b.route().kind == ProgramKind::Kprobe {
+            let number = number(name).and_then(|n| usize::try_from(n).ok());
+            let names = b.target().arch().arguments;
+            return match number.and_then(|n| names.get(n)) {
+                Some(name) => register(b, name),
+                None => Operand::Imm(0),
+            };
+        }
         let at = number(name).and_then(|n| i32::try_from(n * 8).ok());
         let context = b.context();
         let context = b.in_reg(context);

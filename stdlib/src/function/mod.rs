@@ -13,6 +13,7 @@ mod parameter;
 mod print;
 mod printf;
 mod process;
+mod register;
 mod space;
 mod stacks;
 mod symbols;
@@ -52,6 +53,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &symbols::Ksym,
     &symbols::Usym,
     &symbols::Kaddr,
+    &register::Register,
     &network::Ntop,
     &network::Pton,
     &network::Macaddr,

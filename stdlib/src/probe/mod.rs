@@ -2,6 +2,7 @@
 //! can know there, and the cheapest way to reach them. One file for each family.
 
 mod counter;
+mod kprobe;
 mod number;
 mod rawtracepoint;
 mod special;
@@ -23,6 +24,8 @@ pub(crate) static ALL: &[&dyn Provider] = &[
     &special::End,
     &tracepoint::Tracepoint,
     &rawtracepoint::RawTracepoint,
+    &kprobe::Kprobe,
+    &kprobe::Kretprobe,
     &timer::Profile,
     &timer::Interval,
     &counter::Software,
@@ -33,8 +36,13 @@ pub(crate) static ALL: &[&dyn Provider] = &[
 pub(crate) fn has_registers(probe: &ProbeContext) -> bool {
     matches!(
         probe.provider.name(),
-        "profile" | "interval" | "software" | "hardware"
+        "profile" | "interval" | "software" | "hardware" | "kprobe" | "kretprobe"
     )
+}
+
+/// Whether the probe is the return of a function.
+pub(crate) fn is_return(probe: &ProbeContext) -> bool {
+    matches!(probe.provider.name(), "kretprobe" | "uretprobe" | "fexit")
 }
 
 /// What `probetype` shows.

@@ -180,6 +180,7 @@ mod tests {
         let spec = ProbeSpec {
             parts: &[],
             span: Span::default(),
+            allows_unsafe: false,
         };
         let all = RawTracepoint.list(&spec, &target).expect("told");
         assert!(all.contains(&String::from("rawtracepoint:vmlinux:sched_switch")));

@@ -422,6 +422,7 @@ mod tests {
         let spec = ProbeSpec {
             parts: &parts,
             span: Span::default(),
+            allows_unsafe: false,
         };
         let places = Tracepoint.expand(&spec, &Fixture::new());
         places

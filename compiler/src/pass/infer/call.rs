@@ -9,7 +9,7 @@ use rbt_grammar::{Diagnostic, Span, codes};
 
 impl Infer<'_, '_> {
     pub(super) fn builtin(&mut self, word: &'static dyn Builtin, name: &str, span: Span) -> Expr {
-        self.needs = self.needs.and(word.needs());
+        self.needs = self.needs.and(word.needs_as(name));
         match word.ty(name, self.probe(), self.input.types) {
             Ok(ty) => {
                 let kind = ExprKind::Builtin {
