@@ -25,7 +25,8 @@ use crate::artifact::{FaultKind, Manifest};
 use crate::hir;
 use crate::ir::builder::FunctionBuilder;
 use crate::ir::{
-    Address, AluOp, AtomicOp, Base, FunctionId, Helper, InstKind, Label, Operand, Reg, Size,
+    Address, AluOp, AtomicOp, Base, Comparison, FunctionId, Helper, InstKind, Label, Operand, Reg,
+    Size,
 };
 use crate::structs::TypeTable;
 use crate::target::{Feature, Target};
@@ -102,6 +103,9 @@ struct LoopEnds {
 
 /// The bytes of a scratch element in front of what programs use: the claim.
 const SCRATCH_HEADER: u32 = 8;
+
+/// How often [`Builder::atomic_max`] is tried: a loop of the program, which the verifier walks.
+const TRIES: i64 = 32;
 
 impl<'a> Builder<'a> {
     /// The kernel.
@@ -276,45 +280,42 @@ impl<'a> Builder<'a> {
         });
     }
 
-    /// Replaces the 8 bytes at `address` by what `next` makes of them, as one step: with
-    /// compare-and-exchange where the kernel has it, tried again a few times if another
-    /// program came between. `next` may give `None` blocks by leaving the value alone.
-    pub fn atomic_replace(
-        &mut self,
-        address: Address,
-        tries: u32,
-        next: &dyn Fn(&mut Self, Reg) -> Operand,
-    ) {
+    /// Makes the 8 bytes at `address` at least `value`, unsigned, exactly, whatever else runs:
+    /// tried again with compare-and-exchange, where the kernel has it, if another program came
+    /// between. Each of the [`TRIES`] is lost only to one that raised the value.
+    pub fn atomic_max(&mut self, address: Address, value: Operand) {
         let address = self.based_on_register(address);
+        let old = self.load(address, Size::B8);
+        let value = self.in_reg(value);
         if !self.has(Feature::AtomicFetch) {
-            let old = self.load(address, Size::B8);
-            let new = next(self, old);
-            self.put(address, new, Size::B8);
+            self.when(Comparison::Less, old, value, |b| {
+                b.put(address, value, Size::B8);
+            });
             return;
         }
-        let done = self.f.label();
-        for _ in 0..tries.max(1) {
-            let old = self.load(address, Size::B8);
-            let new = next(self, old);
-            let src = self.in_reg(new);
-            let fetched = self.f.reg();
-            self.f.push(InstKind::CompareExchange {
-                address,
-                expected: old,
-                src,
-                fetched,
-            });
-            let again = self.f.label();
-            self.f.branch(
-                crate::ir::Comparison::Equal,
-                Operand::Reg(fetched),
-                Operand::Reg(old),
-                done,
-                again,
-            );
-            self.f.at(again);
-        }
-        self.f.jump(done);
+        let left = self.copy(TRIES);
+        let [again, lower, missed, done] = [(); 4].map(|()| self.f.label());
+        self.f.jump(again);
+        self.f.at(again);
+        let (old_is, value_is) = (Operand::Reg(old), Operand::Reg(value));
+        self.f
+            .branch(Comparison::GreaterEqual, old_is, value_is, done, lower);
+        self.f.at(lower);
+        let fetched = self.f.reg();
+        self.f.push(InstKind::CompareExchange {
+            address,
+            expected: old,
+            src: value,
+            fetched,
+        });
+        self.f
+            .branch(Comparison::Equal, fetched.into(), old_is, done, missed);
+        self.f.at(missed);
+        self.set(old, fetched);
+        let fewer = self.alu(AluOp::Sub, left, 1);
+        self.set(left, fewer);
+        self.f
+            .branch(Comparison::NotEqual, left.into(), 0.into(), again, done);
         self.f.at(done);
     }
 

@@ -41,9 +41,6 @@ word! {
 const SLOT: u32 = 16;
 const IS_SET: i32 = 8;
 
-/// How often an update is tried again when another program came between.
-const TRIES: u32 = 8;
-
 /// What turns a value into its rank, and back: the same bits are flipped both ways. The sign
 /// bit, so that signed values rank as unsigned ones; all bits, so that the least ranks highest.
 const fn flipped_bits(is_max: bool, is_signed: bool) -> u64 {
@@ -62,12 +59,7 @@ fn update(
     let rank = flip(is_max, call.is_signed, value, b);
     let rank = b.in_reg(rank);
     b.put(slot.plus(IS_SET), 1, Size::B8);
-    let old = b.load(slot, Size::B8);
-    b.when(Comparison::Less, old, rank, |b| {
-        b.atomic_replace(slot, TRIES, &|b, old| {
-            b.select(Comparison::Less, old, rank, rank, old)
-        });
-    });
+    b.atomic_max(slot, Operand::Reg(rank));
 }
 
 fn flip(is_max: bool, is_signed: bool, value: Operand, b: &mut Builder<'_>) -> Operand {
