@@ -80,20 +80,35 @@ impl Builder<'_> {
         };
         let key = self.key(key);
         let map = self.map(map);
+        // One lookup, twice at most: whether this program then makes the element or another one
+        // just did, it is there the second time.
+        let result = self.reg();
+        let made = self.copy(0);
+        let [again, absent, make, full, done] = [(); 5].map(|()| self.f.label());
+        self.f.jump(again);
+        self.f.at(again);
         let found = self.lookup_at(map, key);
-        let result = self.copy(found.0);
-        self.when(Comparison::Equal, found.0, 0, |b| {
-            let zero = Operand::Global(b.plan.zero);
-            let no_exist = Operand::Imm(NO_EXIST);
-            let args = [map, key, zero, no_exist];
-            let code = b.call(helpers::MAP_UPDATE_ELEM, &args);
-            // Whether this program made it or another one just did, it is there now.
-            let again = b.lookup_at(map, key);
-            b.f.set(result, again.0.into());
-            b.when(Comparison::Equal, again.0, 0, |b| {
-                b.fault(FaultKind::MapFull, "map_update_elem", code);
-            });
-        });
+        self.set(result, found.0);
+        let (found, zero) = (Operand::Reg(found.0), Operand::Imm(0));
+        self.f
+            .branch(Comparison::NotEqual, found, zero, done, absent);
+        self.f.at(absent);
+        self.f
+            .branch(Comparison::Greater, made.into(), zero, full, make);
+        self.f.at(make);
+        let zeros = Operand::Global(self.plan.zero);
+        let args = [map, key, zeros, Operand::Imm(NO_EXIST)];
+        let code = self.call(helpers::MAP_UPDATE_ELEM, &args);
+        // Never zero, which lets the verifier see that there is no third time.
+        let shifted = self.alu(AluOp::ShiftLeft, code, 1);
+        let odd = self.alu(AluOp::Or, shifted, 1);
+        self.set(made, odd);
+        self.f.jump(again);
+        self.f.at(full);
+        let code = self.alu(AluOp::ArithmeticShiftRight, made, 1);
+        self.fault(FaultKind::MapFull, "map_update_elem", code);
+        self.f.jump(done);
+        self.f.at(done);
         MaybeNull::new(result)
     }
 
