@@ -50,6 +50,19 @@ pub struct Options {
     pub fixed_settings: Vec<String>,
     /// A stage to print.
     pub print: Option<Stage>,
+    /// Which places are kept of those that the script names.
+    pub keep: Option<PlaceFilter>,
+}
+
+/// Says of a place, by what `probe` shows there, whether it is kept. What runs once at the
+/// start or the end is kept in any case.
+#[derive(Clone)]
+pub struct PlaceFilter(pub std::rc::Rc<dyn Fn(&str) -> bool>);
+
+impl std::fmt::Debug for PlaceFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PlaceFilter")
+    }
 }
 
 /// What came of a compilation.
@@ -156,7 +169,7 @@ fn recipe(
     }
     let has_holes = is_fatal(out);
 
-    let (clauses, found) = pass::probes::run(
+    let (mut clauses, found) = pass::probes::run(
         &tree,
         vocabulary,
         &types,
@@ -166,6 +179,9 @@ fn recipe(
         options.allows_unsafe,
     );
     out.diagnostics.extend(found);
+    if let Some(filter) = &options.keep {
+        pass::probes::keep(&mut clauses, filter);
+    }
     let input = pass::infer::Input {
         vocabulary,
         types: &types,

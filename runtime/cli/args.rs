@@ -51,6 +51,8 @@ pub(crate) struct Args {
     pub includes: Vec<String>,
     /// `--no-feature`
     pub without_features: Vec<String>,
+    /// `--probe-filter`
+    pub probe_filter: Option<String>,
     /// `--traceable-functions`
     pub traceable_functions: Option<String>,
     /// `--debuginfo`
@@ -199,6 +201,12 @@ const TABLE: &[Row] = &[
             a.without_features.extend(v.split(',').map(str::to_owned));
         }),
         help: "do without kprobe_multi, kprobe_session or uprobe_multi",
+    },
+    Row {
+        short: None,
+        long: "probe-filter",
+        effect: Effect::Value("REGEX", |a, v| a.probe_filter = Some(v)),
+        help: "keep only probes whose name matches",
     },
     Row {
         short: None,

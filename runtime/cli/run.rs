@@ -4,11 +4,12 @@ use crate::args::Args;
 use crate::{WRONG, complain, print, show_all};
 use rbt_compiler::config::Config;
 use rbt_compiler::target::{Feature, TracedProcess};
-use rbt_compiler::{Compiled, Options, Parameter, Stage};
+use rbt_compiler::{Compiled, Options, Parameter, PlaceFilter, Stage};
 use rbt_grammar::{SourceId, SourceMap};
 use rbt_runtime::{Buffering, Child, Files, Host, OutputFormat, Process, Session, Warnings};
 use std::fmt::Write as _;
 use std::io::Read;
+use std::rc::Rc;
 
 /// A usage error: the sentence goes to stderr, the status is 1.
 type Refused = String;
@@ -84,7 +85,15 @@ pub(crate) fn options(args: &Args, positional: Vec<String>) -> Result<Options, R
         config,
         fixed_settings,
         print: None,
+        keep: args.probe_filter.as_deref().map(filter).transpose()?,
     })
+}
+
+/// What `--probe-filter` keeps.
+fn filter(pattern: &str) -> Result<PlaceFilter, Refused> {
+    let regex = regex_lite::Regex::new(pattern)
+        .map_err(|error| format!("Invalid --probe-filter regex '{pattern}': {error}"))?;
+    Ok(PlaceFilter(Rc::new(move |text| regex.is_match(text))))
 }
 
 /// This machine, as the command line and the environment say to take it.
@@ -290,6 +299,10 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
     };
     if compiles_only {
         return Ok(0);
+    }
+    if artifact.manifest.programs.is_empty() {
+        print("No probes to attach\n");
+        return Ok(WRONG);
     }
     if let Some(path) = &args.emit_elf {
         return match std::fs::write(path, &artifact.object) {

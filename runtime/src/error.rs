@@ -30,7 +30,7 @@ pub enum Error {
         /// The machine's reason.
         reason: io::Error,
     },
-    /// Every probe was missing or refused, and the script allows that, but nothing is left.
+    /// Every probe was refused, and the script allows that, but nothing is left.
     NothingToAttach,
 }
 
@@ -76,8 +76,10 @@ impl Error {
     pub fn status(&self) -> i32 {
         match self {
             Error::Refused { status, .. } => *status,
-            Error::NothingToAttach => 1,
-            Error::Malformed(_) | Error::Output(_) | Error::System { .. } => 255,
+            Error::Malformed(_)
+            | Error::Output(_)
+            | Error::System { .. }
+            | Error::NothingToAttach => 255,
         }
     }
 
@@ -116,7 +118,7 @@ impl fmt::Display for Error {
                 attempted,
                 reason: error,
             } => write!(f, "cannot {attempted}: {}", reason(error)),
-            Error::NothingToAttach => f.write_str("No probes to attach"),
+            Error::NothingToAttach => f.write_str("Attachment failed for all probes."),
         }
     }
 }

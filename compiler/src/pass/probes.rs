@@ -1,6 +1,7 @@
 //! Attach points to places: wildcards expanded, contexts known.
 
-use crate::artifact::MissingProbes;
+use crate::PlaceFilter;
+use crate::artifact::{MissingProbes, When};
 use crate::config::Config;
 use crate::nearest;
 use crate::structs::TypeTable;
@@ -101,6 +102,19 @@ pub fn run<'a>(
     (probed, diagnostics)
 }
 
+/// Drops the places that `filter` does not keep, and clauses without any.
+pub fn keep(probed: &mut Vec<Probed<'_>>, filter: &PlaceFilter) {
+    for one in probed.iter_mut() {
+        if one.provider.when() == When::Attached {
+            one.places.retain(|place| filter.0(&place.text));
+        }
+        if let Some(first) = one.places.first() {
+            one.context.place = first.clone();
+        }
+    }
+    probed.retain(|one| one.is_guess || !one.places.is_empty());
+}
+
 /// A clause whose attach points are wrong, so that its body is checked all the same.
 fn guess<'a>(clause: &'a ast::Clause, vocabulary: &Vocabulary) -> Option<Probed<'a>> {
     let name = clause.attach_points.first()?.parts.first()?;
@@ -167,13 +181,12 @@ fn places(clause: &ast::Clause, asked: &Asked<'_>, diagnostics: &mut Diagnostics
                 diagnostics.push(diagnostic);
             }
             Ok(places) if places.is_empty() => {
-                let is_wild = parts.iter().any(|p| p.node.text.contains('*'));
+                // What is said of a pattern is said of the clause, if nothing else matches.
+                if parts.iter().any(|p| p.node.text.contains('*')) {
+                    continue;
+                }
                 let text: Vec<&str> = parts.iter().map(|p| p.node.text.as_str()).collect();
-                let message = if is_wild {
-                    String::from("Probe has no valid attach points.")
-                } else {
-                    format!("No matches for {} {}.", provider.name(), text.join(":"))
-                };
+                let message = format!("No matches for {} {}.", provider.name(), text.join(":"));
                 if config.missing_probes != MissingProbes::Ignore
                     && let Some(why) = provider.why_missing(&spec, target)
                 {
@@ -196,8 +209,47 @@ fn places(clause: &ast::Clause, asked: &Asked<'_>, diagnostics: &mut Diagnostics
     if has_error {
         // The clause cannot be what was meant; its places would only add complaints.
         found.clear();
+    } else if found.is_empty() {
+        diagnostics.extend(without_points(clause, asked));
     }
     found
+}
+
+/// What to say of a clause whose attach points all match nothing.
+fn without_points(clause: &ast::Clause, asked: &Asked<'_>) -> Option<Diagnostic> {
+    let (first, last) = (clause.attach_points.first()?, clause.attach_points.last()?);
+    let span = first.span.to(last.span);
+    let (severity, rest) = match asked.config.missing_probes {
+        MissingProbes::Ignore => return None,
+        MissingProbes::Warn => (
+            Severity::Warning,
+            "It is being removed which may cause issues with program behavior.",
+        ),
+        MissingProbes::Error => (
+            Severity::Error,
+            "If this is expected, set the 'missing_probes' config variable to 'warn'.",
+        ),
+    };
+    let message = format!("Probe has no valid attach points. {rest}");
+    let diagnostic = Diagnostic::new(severity, codes::NO_SUCH_PROBE, message)
+        .label(span, "nothing here matches");
+    let near = first.parts.split_first().and_then(|(name, parts)| {
+        let span = first.span;
+        let provider = asked.vocabulary.provider(&name.node.text)?;
+        let spec = ProbeSpec {
+            parts,
+            span,
+            allows_unsafe: asked.allows_unsafe,
+        };
+        provider.nearest(&spec, asked.target)
+    });
+    Some(match near {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None if severity == Severity::Error => {
+            diagnostic.help("write `config = { missing_probes = warn }` before the first clause")
+        }
+        None => diagnostic,
+    })
 }
 
 fn unknown_provider(name: &str, span: Span, vocabulary: &Vocabulary) -> Diagnostic {

@@ -14,6 +14,7 @@ mod wildcard;
 pub use wildcard::matches as is_match;
 
 use rbt_compiler::artifact::When;
+use rbt_compiler::btf::{Btf, TypeId};
 use rbt_compiler::target::{Feature, Target, TargetError};
 use rbt_compiler::vocabulary::{ProbeContext, ProbeSpec, Provider, SiteSource};
 use rbt_grammar::{Diagnostic, codes};
@@ -51,6 +52,11 @@ pub(crate) fn type_name(probe: &ProbeContext) -> &'static str {
         When::Attached => probe.provider.name(),
         When::Begin | When::Signal | When::End => "special",
     }
+}
+
+/// An argument as `-lv` shows it: its type, a space, its name.
+fn described(btf: &Btf, ty: TypeId, name: &str) -> String {
+    format!("{} {name}", btf.declaration(ty, ""))
 }
 
 /// The complaint that an attach point does not say what its type needs.

@@ -163,7 +163,7 @@ impl Provider for RawTracepoint {
         // The first parameter is the handler's own.
         btf.parameters(handler)
             .skip(1)
-            .map(|(name, ty)| btf.declaration(ty, name))
+            .map(|(name, ty)| super::described(btf, ty, name))
             .collect()
     }
 }

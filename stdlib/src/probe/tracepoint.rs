@@ -1,7 +1,7 @@
 //! `tracepoint`: the events the kernel announces, by category and name.
 
 use super::syscalls::{self, Side};
-use super::wildcard::{has_pattern, is_pattern, matches};
+use super::wildcard::{has_pattern, matches};
 use super::{site_source, unanswered, wrong_parts};
 use crate::word::word;
 use rbt_compiler::artifact::{AttachTarget, ProgramKind};
@@ -353,9 +353,8 @@ impl Provider for Tracepoint {
     fn list(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Result<Vec<String>, Diagnostic> {
         let (category, event) = match spec.parts.len() {
             // A word without a colon is looked for in the names of events.
-            1 if is_pattern(spec, 0) => ("*", spec.part(0)),
             0 => ("*", "*"),
-            1 => (spec.part(0), "*"),
+            1 => ("*", spec.part(0)),
             _ => (spec.part(0), spec.part(1)),
         };
         let category = if category.is_empty() { "*" } else { category };
