@@ -159,6 +159,13 @@ fn every_word_has_a_rule() {
     }
     look("builtin", "Builtins", names(VOCABULARY.builtins));
     look("function", "Functions", names(VOCABULARY.functions));
+    // Whether a word of the language itself is a value or a call is of no account.
+    let macros = rbt_stdlib::pages().into_iter();
+    let macros = macros.filter(|page| page.kind == rbt_stdlib::Kind::Macro);
+    let in_builtins = in_area("Builtins");
+    let is_call = |name: &String| !in_builtins.contains(name);
+    let macros = macros.map(|page| page.name.to_owned()).filter(is_call);
+    look("macro", "Functions", macros.collect());
     look("aggregation", "Maps", names(VOCABULARY.aggregations));
     look("probe type", "Probes", names(VOCABULARY.providers));
     let aliases = VOCABULARY.providers.iter().flat_map(|word| word.aliases());

@@ -20,14 +20,12 @@ mod script;
 
 use cases::Action;
 use rbt_compiler::Stage;
-use rbt_compiler::word::Word;
-use rbt_stdlib::VOCABULARY;
 use std::fs;
 
 /// Every script, by a name to find it.
 fn scripts() -> Vec<(String, String)> {
     let mut scripts = Vec::new();
-    for folder in ["tests/stages", "tests/errors", "examples"] {
+    for folder in ["tests/stages", "tests/errors", "examples", "stdlib/bt"] {
         for path in script::files(folder, "bt") {
             let text = fs::read_to_string(&path).expect("a readable script");
             scripts.push((format!("{folder}/{}", script::name_of(&path)), text));
@@ -39,20 +37,11 @@ fn scripts() -> Vec<(String, String)> {
             scripts.push((case.name, text));
         }
     }
-    fn examples<W: Word + ?Sized>(words: &[&'static W], scripts: &mut Vec<(String, String)>) {
-        for word in words {
-            for example in word.doc().examples {
-                scripts.push((
-                    format!("an example of {}", word.name()),
-                    (*example).to_owned(),
-                ));
-            }
+    for page in rbt_stdlib::pages() {
+        for example in page.examples {
+            scripts.push((format!("an example of {}", page.name), example));
         }
     }
-    examples(VOCABULARY.builtins, &mut scripts);
-    examples(VOCABULARY.functions, &mut scripts);
-    examples(VOCABULARY.aggregations, &mut scripts);
-    examples(VOCABULARY.providers, &mut scripts);
     scripts
 }
 

@@ -13,32 +13,21 @@
 #[path = "support/script.rs"]
 mod script;
 
-use rbt_compiler::word::{Doc, Word};
-use rbt_stdlib::{HANDLERS, VOCABULARY};
-
-/// Every word: what it is, its name, its page.
-fn words() -> Vec<(&'static str, &'static str, &'static Doc)> {
-    fn all<W: Word + ?Sized>(
-        kind: &'static str,
-        words: &[&'static W],
-    ) -> Vec<(&'static str, &'static str, &'static Doc)> {
-        words.iter().map(|w| (kind, w.name(), w.doc())).collect()
-    }
-    let mut words = all("builtin", VOCABULARY.builtins);
-    words.extend(all("function", VOCABULARY.functions));
-    words.extend(all("aggregation", VOCABULARY.aggregations));
-    words.extend(all("probe type", VOCABULARY.providers));
-    words
-}
+use rbt_stdlib::{HANDLERS, VOCABULARY, pages};
 
 #[test]
 fn every_word_has_a_page() {
-    for (kind, name, doc) in words() {
-        let page = format!("the page of {kind} {name}");
-        assert!(!doc.usage.is_empty(), "{page} has no usage");
-        assert!(doc.summary.ends_with('.'), "{page}: {}", doc.summary);
-        assert!(!doc.summary.contains('\n'), "{page}: {}", doc.summary);
-        assert!(!doc.examples.is_empty(), "{page} has no example");
+    for page in pages() {
+        let of = format!("the page of {}", page.name);
+        assert!(!page.usage.is_empty(), "{of} has no usage");
+        assert!(
+            page.usage.iter().all(|usage| usage.contains(page.name)),
+            "{of}: {:?}",
+            page.usage
+        );
+        assert!(page.summary.ends_with('.'), "{of}: {}", page.summary);
+        assert!(!page.summary.contains('\n'), "{of}: {}", page.summary);
+        assert!(!page.examples.is_empty(), "{of} has no example");
     }
 }
 
@@ -46,14 +35,14 @@ fn every_word_has_a_page() {
 fn every_example_compiles() {
     let wrong = script::with_stack(|| {
         let mut wrong = String::new();
-        for (kind, name, doc) in words() {
-            for example in doc.examples {
+        for page in pages() {
+            for example in &page.examples {
                 // Unsafe words show themselves as they are used.
                 let text = format!("// with: --unsafe\n{example}");
-                let outcome = script::compile_text(name, &text, None);
+                let outcome = script::compile_text(page.name, &text, None);
                 let is_clean = outcome.compiled.diagnostics.is_empty();
                 if outcome.compiled.artifact.is_none() || !is_clean {
-                    wrong.push_str(&format!("{kind} {name}:\n{}\n", outcome.rendered()));
+                    wrong.push_str(&format!("{}:\n{}\n", page.name, outcome.rendered()));
                 }
             }
         }
@@ -72,10 +61,7 @@ fn every_aggregation_is_read_and_every_event_has_an_action() {
         assert!(VOCABULARY.aggregation(name).is_some(), "{name}");
     }
     // The words of the events that all examples and stage scripts send.
-    let mut scripts: Vec<String> = words()
-        .iter()
-        .flat_map(|(.., doc)| doc.examples.iter().map(|e| (*e).to_owned()))
-        .collect();
+    let mut scripts: Vec<String> = pages().into_iter().flat_map(|p| p.examples).collect();
     for path in script::files("tests/stages", "bt") {
         scripts.push(std::fs::read_to_string(path).expect("a readable script"));
     }

@@ -152,10 +152,9 @@ fn recipe(
         out.diagnostics.push(no_probes(Span::new(script, end, end)));
     }
 
-    out.diagnostics.extend(pass::macros::run(
-        &mut tree,
-        &library(vocabulary, &parse_options),
-    ));
+    let library = |word: &str| library(word, vocabulary, &parse_options);
+    out.diagnostics
+        .extend(pass::macros::run(&mut tree, &library));
     let (preamble, found) = pass::preamble::run(&tree.preamble, target);
     out.diagnostics.extend(found);
     let mut types = TypeTable::new(target);
@@ -274,19 +273,22 @@ fn recipe(
     Some(())
 }
 
-/// The macros that the vocabulary's scripts define.
-fn library(vocabulary: &Vocabulary, options: &ParseOptions<'_>) -> Vec<rbt_grammar::ast::Macro> {
-    let mut macros = Vec::new();
-    for (name, text) in vocabulary.scripts {
-        let mut sources = SourceMap::new();
-        let id = sources.add(*name, *text);
-        if let Some(source) = sources.get(id) {
-            macros.extend(pass::macros::definitions(
-                rbt_grammar::parse(source, options).program,
-            ));
-        }
-    }
-    macros
+/// The macros of the library's script that defines `word`.
+fn library(
+    word: &str,
+    vocabulary: &Vocabulary,
+    options: &ParseOptions<'_>,
+) -> Vec<rbt_grammar::ast::Macro> {
+    let mut scripts = vocabulary.scripts.iter();
+    let Some(script) = scripts.find(|script| script.words.contains(&word)) else {
+        return Vec::new();
+    };
+    let mut sources = SourceMap::new();
+    let id = sources.add(script.name, script.text);
+    let Some(source) = sources.get(id) else {
+        return Vec::new();
+    };
+    pass::macros::definitions(rbt_grammar::parse(source, options).program).collect()
 }
 
 fn is_fatal(out: &Compiled) -> bool {

@@ -27,8 +27,19 @@ pub struct Vocabulary {
     pub aggregations: &'static [&'static dyn Aggregation],
     /// Probe types: `tracepoint`, `interval`.
     pub providers: &'static [&'static dyn Provider],
-    /// Scripts that define macros: name and text.
-    pub scripts: &'static [(&'static str, &'static str)],
+    /// Scripts that define words as macros.
+    pub scripts: &'static [Library],
+}
+
+/// A script of the library: words that the language itself can say.
+#[derive(Clone, Copy, Debug)]
+pub struct Library {
+    /// What the file is called.
+    pub name: &'static str,
+    /// The script. Only its macros count.
+    pub text: &'static str,
+    /// The macros' names, so that a file is only read for a script that uses one.
+    pub words: &'static [&'static str],
 }
 
 impl Vocabulary {
@@ -137,6 +148,12 @@ pub trait Builtin: Word {
     fn lower(&self, name: &str, b: &mut Builder<'_>) -> Operand {
         let _ = (name, b);
         Operand::Imm(0)
+    }
+    /// The value as a pointer whose type the verifier knows, so that members behind it can be
+    /// loaded; `None` where the kernel gives none.
+    fn lower_typed(&self, b: &mut Builder<'_>) -> Option<Operand> {
+        let _ = b;
+        None
     }
     /// Writes a value that lives in memory to `to`, all of its bytes.
     fn lower_into(&self, name: &str, to: Address, b: &mut Builder<'_>) {

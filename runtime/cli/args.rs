@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// `--info`
     pub info: bool,
     /// `--doc`
-    pub doc: Option<String>,
+    pub doc: bool,
     /// `--explain`
     pub explain: Option<String>,
     /// `-h`
@@ -261,8 +261,8 @@ const TABLE: &[Row] = &[
     Row {
         short: None,
         long: "doc",
-        effect: Effect::Value("WORD", |a, v| a.doc = Some(v)),
-        help: "show the page of a probe type, builtin, function or map kind",
+        effect: Effect::Flag(|a| a.doc = true),
+        help: "show the page of a word, a setting or a code, or list them",
     },
     Row {
         short: None,

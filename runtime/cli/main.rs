@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod doc;
 mod list;
 mod run;
 mod show;
@@ -40,11 +41,15 @@ fn choose(args: &Args) -> u8 {
     if args.info {
         return print(&show::info());
     }
-    if let Some(word) = &args.doc {
-        return print_or(show::doc(word));
+    if args.doc {
+        return match &args.words[..] {
+            [] => print(&doc::list()),
+            [word, ..] => print_or(doc::doc(word)),
+        };
     }
     if let Some(code) = &args.explain {
-        return print_or(show::explain(code));
+        let unknown = || format!("there is no code `{code}`; codes look like E0402");
+        return print_or(doc::explain(code).ok_or_else(unknown));
     }
     if args.lists {
         return list::list(args);

@@ -8,9 +8,12 @@
 mod aggregation;
 mod builtin;
 mod function;
+mod library;
+mod page;
 mod probe;
 mod word;
 
+pub use page::{Kind, Page, pages};
 pub use probe::is_match;
 
 use rbt_compiler::vocabulary::Vocabulary;
@@ -22,7 +25,7 @@ pub static VOCABULARY: Vocabulary = Vocabulary {
     functions: function::ALL,
     aggregations: aggregation::ALL,
     providers: probe::ALL,
-    scripts: &[],
+    scripts: library::ALL,
 };
 
 /// The words, for the runtime.

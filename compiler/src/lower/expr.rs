@@ -103,11 +103,18 @@ impl Builder<'_> {
                 bits,
                 encoding,
             } => {
-                let base = self.value(address);
                 let field = Access {
                     ty: &expr.ty,
                     bits: *bits,
                 };
+                let is_plain = bits.is_none() && *encoding == Encoding::Plain;
+                if let Some(base) = self.typed_pointer(address) {
+                    // A pointer that was loaded so could not be computed with.
+                    let is_number = is_plain && !matches!(expr.ty, Type::Pointer(..));
+                    let space = if is_number { Space::Direct } else { *space };
+                    return self.memory_scalar(base, *offset, space, field, *encoding);
+                }
+                let base = self.value(address);
                 self.memory_scalar(base, *offset, *space, field, *encoding)
             }
             ExprKind::Part { of, offset, bits } => {
@@ -237,7 +244,10 @@ impl Builder<'_> {
                 space,
                 ..
             } => {
-                let base = self.value(address);
+                let base = match self.typed_pointer(address) {
+                    Some(base) => base,
+                    None => self.value(address),
+                };
                 let from = match offset {
                     0 => base,
                     offset => self.alu(AluOp::Add, base, *offset),

@@ -16,6 +16,7 @@ mod program;
 mod stack;
 mod stmt;
 mod text;
+mod typed;
 
 pub use control::MaybeNull;
 pub use memory::Fill;

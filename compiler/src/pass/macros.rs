@@ -4,6 +4,7 @@
 //! or map by name, bare ones the argument's expression at each use. Variables of the body are
 //! renamed, so that they meet none of the caller's; maps must be passed in.
 
+use super::respan;
 use super::walk::{self, Rewrite};
 use rbt_grammar::ast::{
     Argument, Expr, ExprKind, Item, Macro, MacroParameter, Program, Statement, StatementKind,
@@ -11,13 +12,17 @@ use rbt_grammar::ast::{
 };
 use rbt_grammar::{Diagnostic, Diagnostics, Span, codes};
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// Nodes that expansion may make: far more than any script needs, far less than memory.
 const MOST_EXPANSIONS: u32 = 20_000;
 
-/// Expands all macro calls in the clauses of a program; macros of `library` count unless the
-/// script defines one of the same signature.
-pub fn run(program: &mut Program, library: &[Macro]) -> Diagnostics {
+/// The macros of the library's file that defines a word; none if no file does.
+pub type Library<'a> = &'a dyn Fn(&str) -> Vec<Macro>;
+
+/// Expands all macro calls in the clauses of a program. Macros of the library count unless the
+/// script defines one of the same signature; it is asked once for each word the script mentions.
+pub fn run(program: &mut Program, library: Library<'_>) -> Diagnostics {
     let mut diagnostics = Vec::new();
     let own: Vec<Macro> = program
         .items
@@ -43,17 +48,11 @@ pub fn run(program: &mut Program, library: &[Macro]) -> Diagnostics {
             }
         }
     }
-    for definition in library {
-        let known = macros.entry(definition.name.node.clone()).or_default();
-        if !known
-            .iter()
-            .any(|other| is_same_signature(other, definition))
-        {
-            known.push(definition.clone());
-        }
-    }
+    let macros = macros.into_iter();
     let mut expansion = Expansion {
-        macros: &macros,
+        macros: macros.map(|(name, all)| (name, Rc::new(all))).collect(),
+        asked: HashSet::new(),
+        library,
         calls: Vec::new(),
         count: 0,
         diagnostics,
@@ -67,6 +66,10 @@ pub fn run(program: &mut Program, library: &[Macro]) -> Diagnostics {
         }
     }
     expansion.diagnostics
+}
+
+fn is_of_library(definition: &Macro) -> bool {
+    definition.span == Span::default()
 }
 
 fn kind(parameter: &MacroParameter) -> u8 {
@@ -85,8 +88,11 @@ fn is_same_signature(a: &Macro, b: &Macro) -> bool {
             .all(|(a, b)| kind(&a.node) == kind(&b.node))
 }
 
-struct Expansion<'m> {
-    macros: &'m HashMap<String, Vec<Macro>>,
+struct Expansion<'l> {
+    macros: HashMap<String, Rc<Vec<Macro>>>,
+    /// Words that the library was asked for.
+    asked: HashSet<String>,
+    library: Library<'l>,
     /// Macros being expanded, outermost first.
     calls: Vec<String>,
     count: u32,
@@ -103,10 +109,9 @@ impl Rewrite for Expansion<'_> {
                 }
             }
             ExprKind::Identifier(name) => {
-                let has_bare = self
-                    .macros
-                    .get(name)
-                    .is_some_and(|all| all.iter().any(|m| m.parameters.is_empty()));
+                let overloads = self.overloads(name);
+                let has_bare =
+                    overloads.is_some_and(|all| all.iter().any(|m| m.parameters.is_empty()));
                 if has_bare && let Some(block) = self.expand(name, &[], span) {
                     *expr = block;
                 }
@@ -117,9 +122,29 @@ impl Rewrite for Expansion<'_> {
 }
 
 impl Expansion<'_> {
+    /// The macros of that name, the library's too.
+    fn overloads(&mut self, name: &str) -> Option<Rc<Vec<Macro>>> {
+        if !self.asked.contains(name) {
+            self.asked.insert(name.to_owned());
+            let found = (self.library)(name);
+            for mut definition in found {
+                // Its file is none of the script's sources: what it says is said at the call.
+                definition.span = Span::default();
+                let name = definition.name.node.clone();
+                self.asked.insert(name.clone());
+                let known = Rc::make_mut(self.macros.entry(name).or_default());
+                let mut others = known.iter();
+                if !others.any(|other| is_same_signature(other, &definition)) {
+                    known.push(definition);
+                }
+            }
+        }
+        self.macros.get(name).cloned()
+    }
+
     /// The block a call becomes; `None` if the name is no macro.
     fn expand(&mut self, name: &str, arguments: &[Argument], span: Span) -> Option<Expr> {
-        let overloads = self.macros.get(name)?;
+        let overloads = self.overloads(name)?;
         let error = Some(Expr::new(ExprKind::Error, span));
         if self.calls.iter().any(|caller| caller == name) {
             let mut chain = self.calls.clone();
@@ -129,12 +154,13 @@ impl Expansion<'_> {
             self.complain(message, span, here);
             return error;
         }
-        let Some(definition) = choose(overloads, arguments) else {
+        let Some(definition) = choose(&overloads, arguments) else {
             let message =
                 format!("Call to {name}() has arguments that do not match any definition.");
             let mut diagnostic =
                 Diagnostic::error(codes::MACRO, message, span, "no definition takes these");
-            for overload in overloads {
+            let own = overloads.iter().filter(|m| !is_of_library(m));
+            for overload in own {
                 diagnostic = diagnostic.label(overload.name.span, "defined here");
             }
             self.diagnostics.push(diagnostic);
@@ -149,6 +175,9 @@ impl Expansion<'_> {
             return error;
         }
         let mut body = definition.body.clone();
+        if is_of_library(definition) {
+            respan::block(&mut body, span);
+        }
         self.calls.push(name.to_owned());
         walk::block(&mut body, self);
         self.calls.pop();

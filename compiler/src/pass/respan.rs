@@ -1,87 +1,67 @@
-//! Moves an expression that was written elsewhere to the place where it is used, so that
-//! complaints show the use.
+//! Moves what was written elsewhere to the place where it is used, so that complaints show the
+//! use: an expression of a `#define`, the body of a macro of the library.
 
+use super::walk::{self, Rewrite};
 use rbt_grammar::Span;
-use rbt_grammar::ast::{Argument, Expr, ExprKind};
+use rbt_grammar::ast::{Block, Expr, ExprKind, Statement, StatementKind, TypeName};
 
-/// Gives an expression and all its parts one span. Blocks keep theirs: a `#define` holds
-/// none.
+/// Gives an expression and all its parts one span.
 pub fn expr(expr: &mut Expr, span: Span) {
-    expr.span = span;
-    let each = |e: &mut Box<Expr>| self::expr(e, span);
-    match &mut expr.kind {
-        ExprKind::Unary { operand, .. }
-        | ExprKind::Cast { operand, .. }
-        | ExprKind::Comptime(operand) => each(operand),
-        ExprKind::Step { target, .. } => each(target),
-        ExprKind::Field { base, name } => {
-            each(base);
-            name.span = span;
-        }
-        ExprKind::TupleElement { base, index } => {
-            each(base);
-            index.span = span;
-        }
-        ExprKind::Binary {
-            left,
-            right,
-            op_span,
-            ..
-        } => {
-            *op_span = span;
-            each(left);
-            each(right);
-        }
-        ExprKind::Ternary {
-            condition,
-            then,
-            otherwise,
-        } => {
-            each(condition);
-            if let Some(then) = then {
-                each(then);
+    walk::expr(expr, &mut Place(span));
+}
+
+/// Gives a block and all its parts one span.
+pub fn block(block: &mut Block, span: Span) {
+    walk::block(block, &mut Place(span));
+    block.span = span;
+}
+
+struct Place(Span);
+
+impl Rewrite for Place {
+    fn expr(&mut self, expr: &mut Expr) {
+        let span = self.0;
+        expr.span = span;
+        match &mut expr.kind {
+            ExprKind::Field { name, .. } | ExprKind::Call { name, .. } => name.span = span,
+            ExprKind::TupleElement { index, .. } => index.span = span,
+            ExprKind::Binary { op_span, .. } => *op_span = span,
+            ExprKind::Record(fields) => fields.iter_mut().for_each(|(name, _)| name.span = span),
+            ExprKind::Offsetof { path, .. } => path.iter_mut().for_each(|name| name.span = span),
+            ExprKind::Block(inner) => inner.span = span,
+            ExprKind::If {
+                then, otherwise, ..
+            } => {
+                then.span = span;
+                otherwise.iter_mut().for_each(|block| block.span = span);
             }
-            each(otherwise);
+            _ => {}
         }
-        ExprKind::Index { base, indices } => {
-            each(base);
-            for index in indices {
-                self::expr(index, span);
+    }
+
+    fn statement(&mut self, statement: &mut Statement) {
+        let span = self.0;
+        statement.span = span;
+        match &mut statement.kind {
+            StatementKind::Let { name, .. } => name.span = span,
+            StatementKind::If {
+                then, otherwise, ..
+            } => {
+                then.span = span;
+                otherwise.iter_mut().for_each(|block| block.span = span);
             }
-        }
-        ExprKind::Call { name, arguments } => {
-            name.span = span;
-            for argument in arguments {
-                match argument {
-                    Argument::Expr(argument) => self::expr(argument, span),
-                    Argument::Type(ty) => ty.span = span,
-                }
+            StatementKind::For { variable, body, .. } => {
+                variable.span = span;
+                body.span = span;
             }
+            StatementKind::While { body, .. }
+            | StatementKind::Unroll { body, .. }
+            | StatementKind::Block(body) => body.span = span,
+            _ => {}
         }
-        ExprKind::Tuple(elements) => {
-            for element in elements {
-                self::expr(element, span);
-            }
-        }
-        ExprKind::Record(fields) => {
-            for (name, value) in fields {
-                name.span = span;
-                self::expr(value, span);
-            }
-        }
-        ExprKind::Int(_)
-        | ExprKind::Bool(_)
-        | ExprKind::Str(_)
-        | ExprKind::Identifier(_)
-        | ExprKind::Variable(_)
-        | ExprKind::Map(_)
-        | ExprKind::Positional(_)
-        | ExprKind::PositionalCount
-        | ExprKind::Block(_)
-        | ExprKind::If { .. }
-        | ExprKind::Sizeof(_)
-        | ExprKind::Offsetof { .. }
-        | ExprKind::Typeinfo(_)
-        | ExprKind::Error => {}
+    }
+
+    fn type_name(&mut self, ty: &mut TypeName) {
+        ty.span = self.0;
     }
 }

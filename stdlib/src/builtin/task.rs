@@ -1,14 +1,14 @@
-//! The current task: its name, its parent, its `struct task_struct`.
+//! The current task: its name and its `struct task_struct`.
 //!
 //! Where the kernel hands programs its task with a type, members are loaded directly;
 //! elsewhere they are read through the probe-read helper.
 
 use crate::word::word;
-use rbt_compiler::ir::{Address, AluOp, Operand, Reg, Size, helpers};
+use rbt_compiler::ir::{Address, AluOp, Operand, Size, helpers};
 use rbt_compiler::lower::Builder;
 use rbt_compiler::structs::TypeTable;
 use rbt_compiler::target::Feature;
-use rbt_compiler::types::{Field, I32, Space, StructRef, Type};
+use rbt_compiler::types::{Field, Space, StructRef, Type};
 use rbt_compiler::vocabulary::{Builtin, NotHere, ProbeContext, Stability};
 use rbt_grammar::ast::TagKind;
 use std::rc::Rc;
@@ -36,50 +36,11 @@ fn untyped(word: &str) -> NotHere {
     }
 }
 
-/// `ty` if the kernel describes the members of a task that a word reads.
-fn with_members(
-    word: &str,
-    ty: Type,
-    members: &[&str],
-    types: &TypeTable<'_>,
-) -> Result<Type, NotHere> {
-    if members.iter().all(|m| task_field(types, m).is_some()) {
-        Ok(ty)
-    } else {
-        Err(untyped(word))
-    }
-}
-
-/// The current task and how its memory is read.
-fn current(b: &mut Builder<'_>) -> (Operand, Space) {
-    if b.has(Feature::CurrentTaskBtf) {
-        let task = b.once("current task, typed", |b| {
-            Operand::Reg(b.call(helpers::GET_CURRENT_TASK_BTF, &[]))
-        });
-        return (task, Space::Direct);
-    }
-    let task = b.once("curtask", |b| {
-        Operand::Reg(b.call(helpers::GET_CURRENT_TASK, &[]))
-    });
-    (task, Space::Kernel)
-}
-
-/// A scalar member of a task, zero-extended.
-fn member(b: &mut Builder<'_>, task: Operand, space: Space, name: &str) -> Reg {
-    let Some(field) = task_field(b.types(), name) else {
-        return b.copy(0);
-    };
-    let size = Size::from_bytes(field.ty.size()).unwrap_or(Size::B8);
-    b.read_scalar(task, i64::from(field.offset), size, space)
-}
-
-/// Another task that the current one points to.
-fn relative(b: &mut Builder<'_>, pointer: &str) -> (Operand, Space) {
-    let (task, space) = current(b);
-    let relative = b.once(&format!("current task's {pointer}"), |b| {
-        Operand::Reg(member(b, task, space, pointer))
-    });
-    (relative, space)
+/// The current task as a pointer whose type the verifier knows, on kernels that have it.
+fn typed(b: &mut Builder<'_>) -> Operand {
+    b.once("current task, typed", |b| {
+        Operand::Reg(b.call(helpers::GET_CURRENT_TASK_BTF, &[]))
+    })
 }
 
 /// Copies the current task's name to `to` by two loads, which takes a quarter of the helper's
@@ -94,10 +55,10 @@ fn copy_own_name(b: &mut Builder<'_>, to: Address) -> bool {
     let Some(field) = field.filter(|f| is_aligned(f.offset) && f.ty.size() == NAME_BYTES) else {
         return false;
     };
-    let (task, space) = current(b);
+    let task = typed(b);
     for at in [0, 8] {
         let offset = i64::from(field.offset) + i64::from(at);
-        let half = b.read_scalar(task, offset, Size::B8, space);
+        let half = b.read_scalar(task, offset, Size::B8, Space::Direct);
         if to.offset % 8 == 0 {
             b.put(to.plus(at), half, Size::B8);
         } else {
@@ -107,16 +68,6 @@ fn copy_own_name(b: &mut Builder<'_>, to: Address) -> bool {
         }
     }
     true
-}
-
-/// Copies a task's name to `to`.
-fn read_name(b: &mut Builder<'_>, task: Operand, to: Address) {
-    let Some(field) = task_field(b.types(), "comm") else {
-        b.zero(to, NAME_BYTES);
-        return;
-    };
-    let from = b.alu(AluOp::Add, task, i64::from(field.offset));
-    b.read_memory(to, NAME_BYTES, from, Space::Kernel);
 }
 
 word! {
@@ -181,112 +132,8 @@ impl Builtin for CurrentTask {
     fn lower(&self, _: &str, b: &mut Builder<'_>) -> Operand {
         Operand::Reg(b.call(helpers::GET_CURRENT_TASK, &[]))
     }
-}
 
-word! {
-    /// `ppid`
-    ParentPid = "ppid" {
-        usage: ["ppid -> int32"],
-        summary: "The process that started the current one.",
-        details: "In the initial namespace of process ids.",
-        examples: ["BEGIN { print(ppid); }"],
-        kernel: "",
-    }
-}
-
-impl Builtin for ParentPid {
-    fn ty(&self, _: &str, _: &ProbeContext, types: &TypeTable<'_>) -> Result<Type, NotHere> {
-        with_members("ppid", I32, &["real_parent", "tgid"], types)
-    }
-
-    fn stability(&self) -> Stability {
-        Stability::Fixed
-    }
-
-    fn lower(&self, _: &str, b: &mut Builder<'_>) -> Operand {
-        let (parent, space) = relative(b, "real_parent");
-        let pid = member(b, parent, space, "tgid");
-        b.sign_extend(pid, Size::B4)
-    }
-}
-
-word! {
-    /// `pcomm`
-    ParentComm = "pcomm" {
-        usage: ["pcomm -> string[16]"],
-        summary: "The name of the process that started the current one.",
-        details: "",
-        examples: ["BEGIN { print(pcomm); }"],
-        kernel: "",
-    }
-}
-
-impl Builtin for ParentComm {
-    fn ty(&self, _: &str, _: &ProbeContext, types: &TypeTable<'_>) -> Result<Type, NotHere> {
-        let ty = Type::Str(NAME_BYTES);
-        with_members("pcomm", ty, &["real_parent", "comm"], types)
-    }
-
-    fn stability(&self) -> Stability {
-        Stability::Fixed
-    }
-
-    fn lower_into(&self, _: &str, to: Address, b: &mut Builder<'_>) {
-        let (parent, _) = relative(b, "real_parent");
-        read_name(b, parent, to);
-    }
-}
-
-word! {
-    /// `leader_tid`
-    LeaderTid = "leader_tid" {
-        usage: ["leader_tid -> int32"],
-        summary: "The first thread of the current process.",
-        details: "In the initial namespace of process ids.",
-        examples: ["BEGIN { print(leader_tid); }"],
-        kernel: "",
-    }
-}
-
-impl Builtin for LeaderTid {
-    fn ty(&self, _: &str, _: &ProbeContext, types: &TypeTable<'_>) -> Result<Type, NotHere> {
-        with_members("leader_tid", I32, &["group_leader", "pid"], types)
-    }
-
-    fn stability(&self) -> Stability {
-        Stability::Fixed
-    }
-
-    fn lower(&self, _: &str, b: &mut Builder<'_>) -> Operand {
-        let (leader, space) = relative(b, "group_leader");
-        let tid = member(b, leader, space, "pid");
-        b.sign_extend(tid, Size::B4)
-    }
-}
-
-word! {
-    /// `leader_comm`
-    LeaderComm = "leader_comm" {
-        usage: ["leader_comm -> string[16]"],
-        summary: "The name of the first thread of the current process.",
-        details: "",
-        examples: ["BEGIN { print(leader_comm); }"],
-        kernel: "",
-    }
-}
-
-impl Builtin for LeaderComm {
-    fn ty(&self, _: &str, _: &ProbeContext, types: &TypeTable<'_>) -> Result<Type, NotHere> {
-        let ty = Type::Str(NAME_BYTES);
-        with_members("leader_comm", ty, &["group_leader", "comm"], types)
-    }
-
-    fn stability(&self) -> Stability {
-        Stability::Fixed
-    }
-
-    fn lower_into(&self, _: &str, to: Address, b: &mut Builder<'_>) {
-        let (leader, _) = relative(b, "group_leader");
-        read_name(b, leader, to);
+    fn lower_typed(&self, b: &mut Builder<'_>) -> Option<Operand> {
+        b.has(Feature::CurrentTaskBtf).then(|| typed(b))
     }
 }
