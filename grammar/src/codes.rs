@@ -197,6 +197,9 @@ codes! {
         "Each conversion of a format takes one value of a kind it can show: `%d`, `%u`, `%x`, \
          `%o`, `%c` and `%p` take numbers, `%r`, `%rx` and `%rh` take buffers, `%s` takes any \
          value. There are no floating-point numbers.";
+    REFUSED = 305, "a script that refuses itself",
+        "The script, or a macro that it uses, calls fail() where it is reached, or static_assert() \
+         with a condition that is false.";
     MAP_KEY = 400, "a map used with another kind of key",
         "A map has a key of one type in the whole script, or none at all.";
     MAP_VALUE = 401, "a map used as another kind of map",

@@ -243,6 +243,29 @@ impl Builder<'_> {
         self.f.at(leave);
     }
 
+    /// Runs `body` as often as `rounds` says, at most, until it jumps out; a kernel without
+    /// `bpf_loop` cuts it to what it can verify. What the rounds share lies in memory.
+    pub(super) fn repeat(&mut self, rounds: i64, body: impl FnOnce(&mut Self)) {
+        if self.has(Feature::Loop) {
+            let rounds = Operand::Imm(rounds.min(MOST_ROUNDS));
+            self.loop_callback(rounds, Operand::Imm(0), Vec::new(), |b, _| body(b));
+            return;
+        }
+        let round = self.copy(0);
+        let limit = Operand::Imm(rounds.min(MOST_VERIFIED_ROUNDS));
+        self.jumping_from(
+            |b, go, leave| {
+                let left = Operand::Reg(round);
+                b.f.branch(Comparison::Less, left, limit, go, leave);
+            },
+            body,
+            |b| {
+                let next = b.alu(AluOp::Add, round, 1);
+                b.f.set(round, next);
+            },
+        );
+    }
+
     /// `bpf_loop` with a body that gets the index of the round.
     fn loop_callback(
         &mut self,

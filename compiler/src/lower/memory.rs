@@ -24,6 +24,12 @@ impl Builder<'_> {
         if size <= self.plan.frame_limit {
             return Address::frame(self.f.slot(size, name));
         }
+        self.scratch_memory(size)
+    }
+
+    /// The same, but never in the frame: memory whose bytes may be reached at a computed
+    /// distance.
+    pub fn scratch_memory(&mut self, size: u32) -> Address {
         let at = SCRATCH_HEADER + self.scratch_used;
         self.scratch_used += size.next_multiple_of(8);
         self.scratch_most = self.scratch_most.max(self.scratch_used);

@@ -13,6 +13,7 @@ mod loops;
 mod map;
 mod memory;
 mod program;
+mod search;
 mod stack;
 mod stmt;
 mod text;
@@ -21,6 +22,7 @@ mod typed;
 pub use control::MaybeNull;
 pub use memory::Fill;
 pub use program::{MapPlan, Plan, lower_program};
+pub use search::NOT_FOUND;
 
 use crate::artifact::{FaultKind, Manifest};
 use crate::hir;

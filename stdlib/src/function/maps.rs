@@ -48,7 +48,7 @@ fn take_map(word: &str, call: &mut hir::Call, cx: &mut Check<'_, '_>) {
     }
 }
 
-fn wants_map(word: &str, argument: &Expr, cx: &mut Check<'_, '_>) {
+pub(super) fn wants_map(word: &str, argument: &Expr, cx: &mut Check<'_, '_>) {
     if argument.ty == Type::Error {
         return;
     }

@@ -14,6 +14,8 @@ mod print;
 mod printf;
 mod process;
 mod register;
+mod reflect;
+mod search;
 mod space;
 mod stacks;
 mod symbols;
@@ -46,6 +48,21 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &text::Strlen,
     &text::Strcap,
     &text::Strncmp,
+    &search::Strstr,
+    &search::Strcontains,
+    &search::StrConcat,
+    &search::Memcmp,
+    &reflect::IsStr,
+    &reflect::IsPtr,
+    &reflect::IsArray,
+    &reflect::IsInteger,
+    &reflect::IsUnsignedInteger,
+    &reflect::IsLiteral,
+    &reflect::IsScalar,
+    &reflect::IsErr,
+    &reflect::AssertStr,
+    &reflect::StaticAssert,
+    &reflect::Fail,
     &bytes::Buf,
     &bytes::Bswap,
     &stacks::Kstack,

@@ -229,15 +229,56 @@ fn check_text(word: &str, argument: &hir::Expr, cx: &mut Check<'_, '_>) {
     }
 }
 
+/// Turns what stands for a text into one: arrays of bytes as they are, pointers by what
+/// they point to. Anything else is a complaint.
+pub(super) fn as_text(argument: hir::Expr, cx: &mut Check<'_, '_>) -> hir::Expr {
+    match &argument.ty {
+        Type::Str(_) => argument,
+        ty if ty.is_absorbing() => argument,
+        Type::Array(element, count) if element.size() == 1 => hir::Expr {
+            ty: Type::Str(*count),
+            ..argument
+        },
+        Type::Pointer(..) => {
+            let span = argument.span;
+            let mut call = hir::Call {
+                word: Some(&Str),
+                name: String::from("str"),
+                arguments: vec![argument],
+                params: Vec::new(),
+                ty: Type::Unknown,
+                span,
+            };
+            call.ty = Str.check(&mut call, cx);
+            let ty = call.ty.clone();
+            hir::Expr::new(ExprKind::Call(Box::new(call)), ty, span)
+        }
+        other => {
+            let message = "string-like values must be either strings, arrays or pointers";
+            let here = format!("this is `{other}`");
+            let help = "a number's text is `str(5)`, that of an address `str((int8 *)address)`";
+            cx.complain(message.to_owned(), argument.span, &here, help);
+            hir::Expr {
+                ty: Type::Error,
+                ..argument
+            }
+        }
+    }
+}
+
+/// The same for all arguments of a call.
+pub(super) fn all_as_texts(call: &mut hir::Call, cx: &mut Check<'_, '_>) {
+    let arguments = std::mem::take(&mut call.arguments);
+    call.arguments = arguments.into_iter().map(|a| as_text(a, cx)).collect();
+}
+
 impl Function for Strlen {
     fn arity(&self) -> (usize, usize) {
         (1, 1)
     }
 
     fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
-        if let Some(text) = call.arguments.first().cloned() {
-            check_text("strlen", &text, cx);
-        }
+        all_as_texts(call, cx);
         U64
     }
 
@@ -251,26 +292,8 @@ impl Function for Strlen {
         let Some(text) = call.arguments.first() else {
             return Operand::Imm(0);
         };
-        let capacity = text.ty.size();
-        let from = b.address(text);
-        let pointer = b.pointer(from);
-        // Copying a text is how the kernel measures one.
-        let copy = b.temporary(capacity.max(8), "a text that is measured");
-        let read = b.read_text(copy, i64::from(capacity), pointer, Space::Kernel);
-        let length = b.copy(0);
-        b.when(Comparison::SignedGreater, read, 0, |b| {
-            let without_nul = b.alu(AluOp::Sub, read, 1);
-            b.set(length, without_nul);
-        });
-        b.when(Comparison::Equal, read, i64::from(capacity), |b| {
-            // The copy ends with a NUL of its own: the text may have one byte more.
-            let last = i32::try_from(capacity.saturating_sub(1)).unwrap_or(i32::MAX);
-            let last = b.load(from.plus(last), Size::B1);
-            b.when(Comparison::NotEqual, last, 0, |b| {
-                b.set(length, i64::from(capacity));
-            });
-        });
-        Operand::Reg(length)
+        let copy = b.temporary(text.ty.size().max(8), "a text that is measured");
+        b.measure_into(copy, text)
     }
 }
 
@@ -291,9 +314,7 @@ impl Function for Strcap {
     }
 
     fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
-        if let Some(text) = call.arguments.first().cloned() {
-            check_text("strcap", &text, cx);
-        }
+        all_as_texts(call, cx);
         I64
     }
 
