@@ -38,6 +38,19 @@ fn convert(verb: &Verb, value: &Value<'_>, out: &mut Vec<u8>) {
     if is_plain && verb.kind == VerbKind::Text {
         return text::write_value(value, out);
     }
+    if is_plain && let Some(bits) = value.bits() {
+        match verb.kind {
+            VerbKind::Signed if !verb.has_sign => {
+                let signed = sign_extended(verb, bits);
+                if signed < 0 {
+                    out.push(b'-');
+                }
+                return text::write_digits(signed.unsigned_abs(), out);
+            }
+            VerbKind::Unsigned => return text::write_digits(cut_to_width(verb, bits), out),
+            _ => {}
+        }
+    }
     let mut body = Vec::new();
     let sign = match verb.kind {
         VerbKind::Text => {
@@ -69,14 +82,28 @@ fn cut(body: &mut Vec<u8>, verb: &Verb) {
     }
 }
 
-/// Appends the digits of a number and gives what stands before them: the sign.
-fn number(verb: &Verb, bits: u64, body: &mut Vec<u8>) -> &'static str {
-    let spare = match verb.bits {
+/// How many upper bits a conversion leaves out.
+fn spare_bits(verb: &Verb) -> u32 {
+    match verb.bits {
         0 => 0,
         bits => 64 - u32::from(bits.min(64)),
-    };
-    let signed = ((bits << spare) as i64) >> spare;
-    let unsigned = (bits << spare) >> spare;
+    }
+}
+
+fn sign_extended(verb: &Verb, bits: u64) -> i64 {
+    let spare = spare_bits(verb);
+    ((bits << spare) as i64) >> spare
+}
+
+fn cut_to_width(verb: &Verb, bits: u64) -> u64 {
+    let spare = spare_bits(verb);
+    (bits << spare) >> spare
+}
+
+/// Appends the digits of a number and gives what stands before them: the sign.
+fn number(verb: &Verb, bits: u64, body: &mut Vec<u8>) -> &'static str {
+    let signed = sign_extended(verb, bits);
+    let unsigned = cut_to_width(verb, bits);
     let mut sign = "";
     let digits = match verb.kind {
         VerbKind::Signed => {

@@ -11,11 +11,13 @@ use rbt_compiler::artifact::{Manifest, MapId, MapRole, MapSchema, MapValue, Shap
 
 use crate::error::{Error, Malformed};
 use crate::load::KernelMaps;
+use crate::output::{OutputFormat, Printer};
 use crate::record::Decoder;
 use crate::sys;
 use crate::value::Value;
-use crate::vocabulary::Handlers;
+use crate::vocabulary::{Fold, Handlers};
 
+mod order;
 #[cfg(test)]
 mod tests;
 
@@ -214,6 +216,154 @@ fn all_keys(kernel: &sys::Map) -> io::Result<Vec<u8>> {
     Ok(keys)
 }
 
+/// How the elements of a map become values.
+struct Reading<'a> {
+    decoder: &'a Decoder<'a>,
+    schema: &'a MapSchema,
+    key: Option<&'a Shape>,
+    value: &'a MapValue,
+    /// The word of an aggregation.
+    fold: Option<&'static dyn Fold>,
+    elements: &'a Elements,
+}
+
+impl<'a> Reading<'a> {
+    fn of(
+        decoder: &'a Decoder<'a>,
+        handlers: &Handlers,
+        map: MapId,
+        elements: &'a Elements,
+    ) -> Result<Reading<'a>, Malformed> {
+        let schema = schema(decoder.manifest, map)?;
+        let MapRole::Script { key, value } = &schema.role else {
+            let what = format!("{} is no map of the script", schema.symbol);
+            return Err(Malformed::new(what));
+        };
+        let fold = match value {
+            MapValue::Plain(_) => None,
+            MapValue::Aggregate { word, .. } => Some(handlers.fold(word).ok_or_else(|| {
+                Malformed::new(format!("nothing is known about the map kind `{word}`"))
+            })?),
+        };
+        Ok(Reading {
+            decoder,
+            schema,
+            key: key.as_ref(),
+            value,
+            fold,
+            elements,
+        })
+    }
+
+    fn key(&self, index: usize) -> Result<Option<Value<'a>>, Malformed> {
+        let shape = self.key.as_ref();
+        shape
+            .map(|shape| self.decoder.value(shape, self.elements.key(index)))
+            .transpose()
+    }
+
+    fn value(&self, index: usize) -> Result<Value<'a>, Malformed> {
+        let skipped = if self.key.is_none() { PRESENCE } else { 0 };
+        match (self.value, self.fold) {
+            (MapValue::Plain(shape), _) => {
+                let bytes = self.elements.value(index).get(skipped..).unwrap_or(&[]);
+                self.decoder.value(shape, bytes)
+            }
+            (
+                MapValue::Aggregate {
+                    params,
+                    is_signed,
+                    slot_size,
+                    ..
+                },
+                Some(fold),
+            ) => {
+                let end = skipped + *slot_size as usize;
+                let mut slots = self.elements.slots(index);
+                // Most machines have few CPUs: no block of memory for each element.
+                let mut few: [&[u8]; 16] = [&[]; 16];
+                let count = self.elements.element_size / self.elements.stride.max(1);
+                let many: Vec<&[u8]>;
+                let slots = match few.get_mut(..count) {
+                    Some(few) => {
+                        for (to, slot) in few.iter_mut().zip(&mut slots) {
+                            *to = slot.get(skipped..end).unwrap_or(&[]);
+                        }
+                        &*few
+                    }
+                    None => {
+                        many = slots.map(|s| s.get(skipped..end).unwrap_or(&[])).collect();
+                        &many
+                    }
+                };
+                if slots.iter().any(|slot| slot.is_empty()) {
+                    return Err(Malformed::new(format!(
+                        "a slot of `{}` is shorter than {slot_size} bytes",
+                        self.schema.symbol
+                    )));
+                }
+                Ok(fold.fold(params, *is_signed, slots))
+            }
+            (MapValue::Aggregate { word, .. }, None) => Err(Malformed::new(format!(
+                "nothing is known about the map kind `{word}`"
+            ))),
+        }
+    }
+
+    fn order(&self) -> Order {
+        self.fold.map_or(Order::Natural, |fold| fold.order())
+    }
+
+    /// The numbers of the elements in the order they are shown, if bytes say it.
+    fn sorted(&self) -> Result<Option<Vec<u32>>, Malformed> {
+        let Some(key) = self.key else {
+            return Ok(None);
+        };
+        let is_signed = match self.value {
+            MapValue::Aggregate { is_signed, .. } => *is_signed,
+            MapValue::Plain(_) => false,
+        };
+        let order = self.order();
+        let mut ranks = Vec::with_capacity(self.elements.count);
+        for index in 0..self.elements.count {
+            ranks.push(order::rank(order, &self.value(index)?, is_signed));
+        }
+        Ok(order::sort(self.elements, key, &ranks))
+    }
+}
+
+/// Prints a map: the last `top` elements (all for 0), integers divided (not for 0).
+pub(crate) fn print(
+    decoder: &Decoder<'_>,
+    handlers: &Handlers,
+    map: MapId,
+    elements: &Elements,
+    (top, divisor): (usize, u64),
+    printer: &mut Printer,
+) -> Result<(), Error> {
+    let reading = Reading::of(decoder, handlers, map, elements)?;
+    let sorted = match printer.format() {
+        OutputFormat::Text => reading.sorted()?,
+        OutputFormat::Json => None,
+    };
+    let Some(sorted) = sorted else {
+        let mut report = report(decoder, handlers, map, elements)?;
+        report.keep(top, divisor);
+        return Ok(printer.map(&report)?);
+    };
+    // An element at a time: the values of a million would take more memory than the map.
+    let name = format!("@{}", reading.schema.name);
+    let skipped = match top {
+        0 => 0,
+        top => sorted.len().saturating_sub(top),
+    };
+    for index in sorted.into_iter().skip(skipped) {
+        let value = reading.value(index as usize)?.divided(divisor);
+        printer.element(&name, reading.key(index as usize)?.as_ref(), &value)?;
+    }
+    Ok(())
+}
+
 /// The elements of a map as values, in order. A keyless map that was never written has its
 /// zero value, histograms excepted, which have no element then.
 pub(crate) fn report<'a>(
@@ -222,32 +372,24 @@ pub(crate) fn report<'a>(
     map: MapId,
     elements: &'a Elements,
 ) -> Result<MapReport<'a>, Error> {
-    let schema = schema(decoder.manifest, map)?;
-    let MapRole::Script { key, value } = &schema.role else {
-        return Err(Malformed::new(format!("{} is no map of the script", schema.symbol)).into());
-    };
-    let (mut kind, mut order) = ("map", Order::Natural);
-    if let MapValue::Aggregate { word, .. } = value {
-        let fold = handlers.fold(word).ok_or_else(|| unknown(word))?;
-        (kind, order) = (fold.kind(), fold.order());
-    }
+    let reading = Reading::of(decoder, handlers, map, elements)?;
+    let order = reading.order();
     let mut entries = Vec::with_capacity(elements.count);
     for index in 0..elements.count {
-        let shown = decode_value(decoder, handlers, key.as_ref(), value, elements, index)?;
-        let shown_key = match key {
-            Some(shape) => Some(decoder.value(shape, elements.key(index))?),
-            None if matches!(shown, Value::Histogram(_)) && !is_present(elements) => continue,
-            None => None,
-        };
-        entries.push((shown_key, shown));
+        let value = reading.value(index)?;
+        let is_keyless = reading.key.is_none();
+        if is_keyless && matches!(value, Value::Histogram(_)) && !is_present(elements) {
+            continue;
+        }
+        entries.push((reading.key(index)?, value));
     }
     // Keys are different, so there is nothing for a stable sort (and its copy) to keep.
     entries.sort_unstable_by(|(key_a, a), (key_b, b)| {
         compare_values(order, a, b).then_with(|| compare_keys(key_a, key_b))
     });
     Ok(MapReport {
-        name: format!("@{}", schema.name),
-        kind,
+        name: format!("@{}", reading.schema.name),
+        kind: reading.fold.map_or("map", |fold| fold.kind()),
         entries,
     })
 }
@@ -281,46 +423,6 @@ pub(crate) fn holds_anything(manifest: &Manifest, map: MapId, elements: &Element
         elements.count > 0
     } else {
         is_present(elements)
-    }
-}
-
-fn unknown(word: &str) -> Malformed {
-    Malformed::new(format!("nothing is known about the map kind `{word}`"))
-}
-
-fn decode_value<'a>(
-    decoder: &'a Decoder<'a>,
-    handlers: &Handlers,
-    key: Option<&Shape>,
-    value: &'a MapValue,
-    elements: &'a Elements,
-    index: usize,
-) -> Result<Value<'a>, Malformed> {
-    let skipped = if key.is_none() { PRESENCE } else { 0 };
-    match value {
-        MapValue::Plain(shape) => {
-            let bytes = elements.value(index).get(skipped..).unwrap_or(&[]);
-            decoder.value(shape, bytes)
-        }
-        MapValue::Aggregate {
-            word,
-            params,
-            is_signed,
-            slot_size,
-        } => {
-            let fold = handlers.fold(word).ok_or_else(|| unknown(word))?;
-            let end = skipped + *slot_size as usize;
-            let slots: Option<Vec<&[u8]>> = elements
-                .slots(index)
-                .map(|slot| slot.get(skipped..end))
-                .collect();
-            let slots = slots.ok_or_else(|| {
-                Malformed::new(format!(
-                    "a slot of `{word}` is shorter than {slot_size} bytes"
-                ))
-            })?;
-            Ok(fold.fold(params, *is_signed, &slots))
-        }
     }
 }
 

@@ -402,8 +402,8 @@ impl Report<'_> {
         let manifest = self.decoder.manifest;
         let elements = maps::read(maps, manifest, map)?;
         if maps::holds_anything(manifest, map, &elements) {
-            let report = maps::report(&self.decoder, self.handlers, map, &elements)?;
-            self.printer.map(&report)?;
+            let (decoder, handlers) = (&self.decoder, self.handlers);
+            maps::print(decoder, handlers, map, &elements, (0, 0), &mut self.printer)?;
         }
         Ok(())
     }

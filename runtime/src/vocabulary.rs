@@ -123,9 +123,9 @@ impl<'s> Context<'s, '_> {
     /// `divisor` (not for 0).
     pub fn print_map(&mut self, map: MapId, top: usize, divisor: u64) -> Result<(), Error> {
         let elements = maps::read(&self.decoder.maps, self.decoder.manifest, map)?;
-        let mut report = maps::report(self.decoder, self.handlers, map, &elements)?;
-        report.keep(top, divisor);
-        self.printer.map(&report).map_err(Error::Output)
+        let shown = (top, divisor);
+        let (decoder, handlers) = (self.decoder, self.handlers);
+        maps::print(decoder, handlers, map, &elements, shown, self.printer)
     }
 
     /// Removes all elements of a map.

@@ -259,7 +259,7 @@ def keys(bench):
             with open(path, "wb") as sink:
                 try:
                     with tracer.tracing(config + scripts.KEYS.format(), stdout=sink) as run:
-                        subprocess.run([bench.tool("calls"), str(bench.cpu), "300000", "1"],
+                        subprocess.run([bench.tool("calls"), str(bench.cpu), str(max(300_000, limit or 0)), "1"],
                                        stdout=subprocess.DEVNULL, check=True)
                         began = time.monotonic()
                         run.process.send_signal(signal.SIGINT)

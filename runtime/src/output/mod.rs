@@ -156,12 +156,22 @@ impl Printer {
         match self.format {
             OutputFormat::Text => {
                 for (key, value) in &map.entries {
-                    text::write_element(&map.name, key.as_ref(), value, &mut self.pending);
-                    self.written()?;
+                    self.element(&map.name, key.as_ref(), value)?;
                 }
             }
             OutputFormat::Json => json::write_map(map, &mut self.pending),
         }
+        self.written()
+    }
+
+    /// Writes one element of a map as text.
+    pub(crate) fn element(
+        &mut self,
+        name: &str,
+        key: Option<&Value<'_>>,
+        value: &Value<'_>,
+    ) -> io::Result<()> {
+        text::write_element(name, key, value, &mut self.pending);
         self.written()
     }
 
