@@ -593,6 +593,8 @@ pub enum ProgramKind {
     Kprobe = 2,
     /// `BPF_PROG_TYPE_TRACEPOINT`
     Tracepoint = 5,
+    /// `BPF_PROG_TYPE_XDP`: benchmarks, which the kernel runs in a loop.
+    Xdp = 6,
     /// `BPF_PROG_TYPE_PERF_EVENT`
     PerfEvent = 7,
     /// `BPF_PROG_TYPE_RAW_TRACEPOINT`
@@ -610,6 +612,10 @@ pub enum When {
     Attached,
     /// Each time the tracer gets SIGUSR1.
     Signal,
+    /// Many times, to see how long it takes; only if asked.
+    Bench,
+    /// Once, to see whether it passes; only if asked.
+    Test,
     /// Once, after everything was detached.
     End,
 }
@@ -661,6 +667,15 @@ pub enum AttachTarget {
         functions: Vec<String>,
         /// Whether it is their returns.
         is_return: bool,
+    },
+    /// Memory that is watched by the processor.
+    Watchpoint {
+        /// Where.
+        address: u64,
+        /// Bytes: 1, 2, 4 or 8.
+        length: u32,
+        /// For what: `HW_BREAKPOINT_*`, reads 1, writes 2, running 4.
+        mode: u32,
     },
     /// A counter or clock.
     PerfEvent {

@@ -424,6 +424,10 @@ pub trait Provider: Word {
     fn when(&self) -> When {
         When::Attached
     }
+    /// What its probes are called in the complaint that two have one name, if none may.
+    fn unique_as(&self) -> Option<&'static str> {
+        None
+    }
     /// The places an attach point means, in the order they are to be attached; wildcards are
     /// expanded. Several equal places stay several.
     ///

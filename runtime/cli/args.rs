@@ -238,7 +238,19 @@ const TABLE: &[Row] = &[
         short: None,
         long: "mode",
         effect: Effect::Value("MODE", |a, v| a.mode = Some(v)),
-        help: "codegen: compile, and stop",
+        help: "codegen: compile, and stop; bench, test: see --bench, --test",
+    },
+    Row {
+        short: None,
+        long: "bench",
+        effect: Effect::Flag(|a| a.mode = Some(String::from("bench"))),
+        help: "run the benchmarks of a script, and report how long they take",
+    },
+    Row {
+        short: None,
+        long: "test",
+        effect: Effect::Flag(|a| a.mode = Some(String::from("test"))),
+        help: "run the tests of a script, and report which pass",
     },
     Row {
         short: None,

@@ -6,7 +6,7 @@ use rbt_compiler::config::Config;
 use rbt_compiler::target::{Feature, TracedProcess};
 use rbt_compiler::{Compiled, Options, Parameter, PlaceFilter, Stage};
 use rbt_grammar::{SourceId, SourceMap};
-use rbt_runtime::{Buffering, Child, Files, Host, OutputFormat, Process, Session, Warnings};
+use rbt_runtime::{Buffering, Child, Files, Host, Mode, OutputFormat, Process, Session, Warnings};
 use std::fmt::Write as _;
 use std::io::Read;
 use std::rc::Rc;
@@ -239,9 +239,18 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
              a stage, --emit-elf for the object."
         ));
     }
+    let mut mode = Mode::Trace;
     let compiles_only = match args.mode.as_deref() {
         None => false,
         Some("codegen") => true,
+        Some("bench") => {
+            mode = Mode::Bench;
+            false
+        }
+        Some("test") => {
+            mode = Mode::Test;
+            false
+        }
         Some(_) => {
             return Err(String::from(
                 "USAGE: --mode can only be 'codegen', 'compiler-bench', 'bench', 'test' or \
@@ -330,6 +339,7 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
             },
             is_unsafe_allowed: args.allows_unsafe,
             is_dry_run: args.is_dry_run,
+            mode,
             child,
             process,
         },

@@ -32,6 +32,6 @@ pub use maps::{MapReport, Order};
 pub use output::{Buffering, OutputFormat, Printer};
 pub use process::{Child, Process};
 pub use record::{Decoder, Record};
-pub use session::{Options, Session};
+pub use session::{Mode, Options, Session};
 pub use value::Value;
 pub use vocabulary::{Action, Context, Flow, Fold, Handlers, Warnings};

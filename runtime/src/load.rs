@@ -12,7 +12,7 @@ use aya_obj::btf::BtfFeatures;
 use aya_obj::{EbpfSectionKind, Function, Map as MapDefinition, Object};
 use rbt_compiler::artifact::{
     Artifact, AttachTarget, Attachment, Manifest, MapId, MapKind, MapRole, MapSchema, ProgramPlan,
-    Storage,
+    Storage, When,
 };
 use rbt_compiler::target::Target;
 use rbt_grammar::codes;
@@ -117,6 +117,7 @@ pub(crate) fn load<'a>(
     artifact: &'a Artifact,
     sources: &SourceMap,
     host: &Host,
+    wanted: &dyn Fn(When) -> bool,
 ) -> Result<Loaded<'a>, Error> {
     let (mut object, btf) = parse(&artifact.object)?;
     let definitions: Vec<(String, MapDefinition)> = object.maps.drain().collect();
@@ -130,7 +131,8 @@ pub(crate) fn load<'a>(
         sources,
     };
     let mut programs = Vec::with_capacity(manifest.programs.len());
-    for plan in &manifest.programs {
+    let plans = manifest.programs.iter();
+    for plan in plans.filter(|plan| wanted(plan.when)) {
         loader.load(plan, &mut programs)?;
     }
     Ok(Loaded {

@@ -8,12 +8,16 @@ use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rbt_compiler::artifact::{AttachTarget, Attachment, Cpus, ProgramPlan, Sample};
 use rbt_compiler::target::TargetError;
 
 use crate::host::{Host, reason};
 use crate::sys::{self, LinkTarget, PerfEvent};
+
+/// `PERF_TYPE_BREAKPOINT` of `linux/perf_event.h`.
+const PERF_TYPE_BREAKPOINT: u32 = 5;
 
 /// A loaded program.
 #[derive(Debug)]
@@ -32,6 +36,17 @@ pub(crate) struct Program<'a> {
 pub(crate) struct Link {
     link: Option<OwnedFd>,
     event: Option<OwnedFd>,
+    /// The address it watches, for watchpoints.
+    watched: Option<u64>,
+}
+
+/// Which processes are traced.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scope {
+    /// The process of `-p`.
+    pub(crate) pid: Option<u32>,
+    /// The child of `-c`.
+    pub(crate) child: Option<u32>,
 }
 
 /// Why an attachment failed.
@@ -100,9 +115,14 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// Runs it once, here and now.
-    pub(crate) fn test_run(&self) -> io::Result<()> {
-        sys::prog_test_run(self.fd.as_fd()).map(drop)
+    /// Runs it once, here and now; gives what it returned.
+    pub(crate) fn test_run(&self) -> io::Result<u32> {
+        sys::prog_test_run(self.fd.as_fd())
+    }
+
+    /// Runs it so many times in the kernel; gives how long one run took.
+    pub(crate) fn run_often(&self, runs: u32) -> io::Result<Duration> {
+        sys::prog_test_runs(self.fd.as_fd(), runs)
     }
 
     /// Attaches it to one of its places, restricted to a process where the place allows that.
@@ -110,10 +130,10 @@ impl<'a> Program<'a> {
         &self,
         attachment: &Attachment,
         host: &Host,
-        pid: Option<u32>,
+        scope: &Scope,
     ) -> Result<Vec<Link>, AttachError> {
         let cookie = u64::from(attachment.site.0);
-        let pid = pid.filter(|_| attachment.follows_pid);
+        let pid = scope.pid.filter(|_| attachment.follows_pid);
         match &attachment.target {
             AttachTarget::TestRun => Ok(Vec::new()),
             AttachTarget::Tracepoint { category, name } => {
@@ -134,6 +154,20 @@ impl<'a> Program<'a> {
                 functions,
                 is_return,
             } => self.kprobe_multi(functions, *is_return, attachment.site.0),
+            AttachTarget::Watchpoint {
+                address,
+                length,
+                mode,
+            } => {
+                let event = PerfEvent {
+                    kind: PERF_TYPE_BREAKPOINT,
+                    sample: 1,
+                    watch: Some((*address, *length, *mode)),
+                    is_disabled: true,
+                    ..PerfEvent::default()
+                };
+                self.watchpoint(event, *address, host, scope, cookie)
+            }
             AttachTarget::PerfEvent {
                 kind,
                 config,
@@ -193,6 +227,7 @@ impl<'a> Program<'a> {
         Ok(Link {
             link: Some(link),
             event: None,
+            watched: None,
         })
     }
 
@@ -247,6 +282,7 @@ impl<'a> Program<'a> {
                 return Ok(vec![Link {
                     link: Some(link),
                     event: None,
+                    watched: None,
                 }]);
             }
             Err(error) => error,
@@ -277,6 +313,43 @@ impl<'a> Program<'a> {
         self.link_event(event, cookie)
     }
 
+    /// Memory on every CPU, or for each thread of the process that is traced.
+    fn watchpoint(
+        &self,
+        event: PerfEvent<'_>,
+        address: u64,
+        host: &Host,
+        scope: &Scope,
+        cookie: u64,
+    ) -> Result<Vec<Link>, AttachError> {
+        let mut links = Vec::new();
+        let mut add = |pid: Option<u32>, cpu: Option<u32>| -> io::Result<()> {
+            let event = sys::perf_event_open(&PerfEvent { pid, cpu, ..event })?;
+            let link = self.link_event(event, cookie)?;
+            links.push(Link {
+                watched: Some(address),
+                ..link
+            });
+            Ok(())
+        };
+        match scope.pid.or(scope.child) {
+            None => {
+                for cpu in host.online_cpus()? {
+                    add(None, Some(cpu))?;
+                }
+            }
+            Some(process) => {
+                for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+                    let name = thread?.file_name();
+                    if let Some(thread) = name.to_str().and_then(|name| name.parse().ok()) {
+                        add(Some(thread), None)?;
+                    }
+                }
+            }
+        }
+        Ok(links)
+    }
+
     fn link_event(&self, event: OwnedFd, cookie: u64) -> io::Result<Link> {
         let target = LinkTarget::PerfEvent {
             event: Some(event.as_fd()),
@@ -295,6 +368,7 @@ impl<'a> Program<'a> {
         Ok(Link {
             link,
             event: Some(event),
+            watched: None,
         })
     }
 }
@@ -306,6 +380,11 @@ impl AsFd for Program<'_> {
 }
 
 impl Link {
+    /// Whether it watches that address.
+    pub(crate) fn watches(&self, address: u64) -> bool {
+        self.watched == Some(address)
+    }
+
     /// Ends the program's calls from here. What may take the kernel long is left for the drop.
     pub(crate) fn detach(&mut self) {
         if self.link.take().is_none() {

@@ -29,10 +29,12 @@ use crate::load::{self, KernelMaps};
 use crate::maps;
 use crate::output::{Buffering, OutputFormat, Printer};
 use crate::process::{Child, Process};
-use crate::program::{AttachError, Link, Program};
+use crate::program::{AttachError, Link, Program, Scope};
 use crate::record::{Decoder, Record};
 use crate::sys;
 use crate::vocabulary::{Context, Flow, Handlers, Warnings};
+
+mod trials;
 
 /// Environment variables that ask for their own name on stdout once all probes are attached.
 const NOTIFY: [&str; 2] = ["__BPFTRACE_NOTIFY_PROBES_ATTACHED", "RBT_NOTIFY_ATTACHED"];
@@ -59,10 +61,24 @@ pub struct Options {
     pub is_unsafe_allowed: bool,
     /// Ends once everything is attached.
     pub is_dry_run: bool,
+    /// What of the script is run.
+    pub mode: Mode,
     /// The command of `-c`.
     pub child: Option<Child>,
     /// The process of `-p`.
     pub process: Option<Process>,
+}
+
+/// What of a script is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// All but benchmarks and tests.
+    #[default]
+    Trace,
+    /// The benchmarks.
+    Bench,
+    /// The tests.
+    Test,
 }
 
 /// A script that is loaded and attached.
@@ -88,6 +104,7 @@ pub struct Session<'a> {
 struct Flags {
     is_dry_run: bool,
     is_quiet: bool,
+    mode: Mode,
 }
 
 /// What turns records into output.
@@ -135,7 +152,12 @@ impl<'a> Session<'a> {
                 status: 1,
             })?;
         let printer = open_printer(&options)?;
-        let loaded = load::load(artifact, sources, host)?;
+        let wanted = |when: When| match when {
+            When::Bench => options.mode == Mode::Bench,
+            When::Test => options.mode == Mode::Test,
+            _ => true,
+        };
+        let loaded = load::load(artifact, sources, host, &wanted)?;
         clock.passed("load");
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -167,18 +189,22 @@ impl<'a> Session<'a> {
             options: Flags {
                 is_dry_run: options.is_dry_run,
                 is_quiet: options.is_quiet,
+                mode: options.mode,
             },
             clock,
             attached: 0,
             runtime: Some(runtime),
         };
         let pid = options.process.as_ref().map(Process::pid);
+        let child = session.child.as_ref().map(Child::pid);
         session.clock.passed("event loop");
         if !options.is_dry_run {
             session.run_programs(When::Begin)?;
             session.clock.passed("begin");
         }
-        session.attach(host, pid)?;
+        if !session.has_trials() {
+            session.attach(host, &Scope { pid, child })?;
+        }
         session.clock.passed("attach");
         Ok(session)
     }
@@ -203,6 +229,9 @@ impl<'a> Session<'a> {
     }
 
     async fn follow_to_end(&mut self) -> Result<i32, Error> {
+        if self.has_trials() {
+            return self.run_trials();
+        }
         self.notify()?;
         if let Some(child) = &mut self.child {
             child.start()?;
@@ -273,6 +302,13 @@ impl<'a> Session<'a> {
     /// Renders the records that are there, `most` at most. Gives how many there were and the
     /// status of an `exit` among them, at which it stops.
     fn look(&mut self, most: usize) -> Result<(usize, Option<i64>), Error> {
+        let came = self.render(most)?;
+        self.report.after_batch()?;
+        Ok(came)
+    }
+
+    /// The same without a report of what went wrong meanwhile.
+    fn render(&mut self, most: usize) -> Result<(usize, Option<i64>), Error> {
         let mut came = 0;
         let mut exit = None;
         if let Some(events) = &mut self.events {
@@ -280,12 +316,13 @@ impl<'a> Session<'a> {
             while came < most && exit.is_none() {
                 let Some(record) = events.next() else { break };
                 came += 1;
-                if let Flow::Exit(status) = self.report.perform(&record)? {
-                    exit = Some(status);
+                match self.report.perform(&record)? {
+                    Flow::Continue => {}
+                    Flow::Exit(status) => exit = Some(status),
+                    Flow::Unwatch(address) => self.links.retain(|link| !link.watches(address)),
                 }
             }
         }
-        self.report.after_batch()?;
         Ok((came, exit))
     }
 
@@ -334,11 +371,11 @@ impl<'a> Session<'a> {
     }
 
     /// Attaches every program to its places, in the order of the script.
-    fn attach(&mut self, host: &Host, pid: Option<u32>) -> Result<(), Error> {
+    fn attach(&mut self, host: &Host, scope: &Scope) -> Result<(), Error> {
         let policy = self.report.decoder.manifest.settings.missing_probes;
         for program in &mut self.programs {
             for attachment in program.attachments {
-                match program.attach(attachment, host, pid) {
+                match program.attach(attachment, host, scope) {
                     Ok(links) => {
                         self.links.extend(links);
                         self.attached += u64::from(attachment.count);
@@ -348,6 +385,20 @@ impl<'a> Session<'a> {
             }
         }
         if self.attached == 0 {
+            for (when, option, kind) in [
+                (When::Bench, "--bench", "benchmark"),
+                (When::Test, "--test", "test"),
+            ] {
+                let plans = &self.report.decoder.manifest.programs;
+                if plans.iter().any(|plan| plan.when == when) {
+                    let message = format!("No probes attached; use {option} to run {kind} probes.");
+                    return Err(Error::refused(Diagnostic::new(
+                        Severity::Error,
+                        codes::ATTACH,
+                        message,
+                    )));
+                }
+            }
             return Err(Error::NothingToAttach);
         }
         Ok(())
@@ -470,6 +521,7 @@ fn shown_target(target: &AttachTarget, provider: &str) -> String {
                 functions.first().map_or("", String::as_str)
             )
         }
+        AttachTarget::Watchpoint { address, .. } => format!("{provider}:{address}"),
         AttachTarget::PerfEvent { config, .. } => format!("{provider}:{config}"),
     }
 }

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::ptr;
 use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use aya_obj::generated::{bpf_func_info, bpf_insn, bpf_line_info};
 use tokio::io::Interest;
@@ -493,6 +494,20 @@ pub(crate) fn prog_test_run(program: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(attr.retval)
 }
 
+/// Runs a program for packets `runs` times; gives how long one run took on average.
+pub(crate) fn prog_test_runs(program: BorrowedFd<'_>, runs: u32) -> io::Result<Duration> {
+    let packet = [0_u8; 64];
+    let mut attr = TestRunAttr {
+        prog_fd: fd_number(program),
+        data_size_in: length(&packet),
+        data_in: address(&packet),
+        repeat: runs,
+        ..TestRunAttr::default()
+    };
+    bpf(Command::ProgTestRun, &mut attr)?;
+    Ok(Duration::from_nanos(u64::from(attr.duration)))
+}
+
 #[repr(C)]
 struct RawTracepointAttr {
     name: u64,
@@ -662,6 +677,8 @@ pub(crate) struct PerfEvent<'a> {
     pub(crate) text: Option<&'a CStr>,
     /// An offset from there, or an address.
     pub(crate) offset: u64,
+    /// Memory that is watched: where, how many bytes, for what (`HW_BREAKPOINT_*`).
+    pub(crate) watch: Option<(u64, u32, u32)>,
 }
 
 /// `struct perf_event_attr` as of its second version (72 bytes), which says all we need.
@@ -688,6 +705,17 @@ pub(crate) fn perf_event_open(event: &PerfEvent<'_>) -> io::Result<OwnedFd> {
     const CLOSE_ON_EXEC: c_long = 8;
     let flags = if event.is_disabled { DISABLED } else { 0 }
         | if event.is_frequency { FREQUENCY } else { 0 };
+    let (bp_type, config1, config2) = match event.watch {
+        Some((address, length, mode)) => {
+            // Instructions are watched whatever their length.
+            let length = if mode == 4 { 8 } else { length };
+            (mode, address, u64::from(length))
+        }
+        None => {
+            let text = event.text.map_or(0, |text| text.as_ptr() as u64);
+            (0, text, event.offset)
+        }
+    };
     let attr = PerfEventAttr {
         kind: event.kind,
         size: mem::size_of::<PerfEventAttr>() as u32,
@@ -695,8 +723,9 @@ pub(crate) fn perf_event_open(event: &PerfEvent<'_>) -> io::Result<OwnedFd> {
         sample: event.sample,
         flags,
         wakeup_events: 1,
-        config1: event.text.map_or(0, |text| text.as_ptr() as u64),
-        config2: event.offset,
+        bp_type,
+        config1,
+        config2,
         ..PerfEventAttr::default()
     };
     let number = |value: Option<u32>| value.map_or(-1, c_long::from);

@@ -47,6 +47,8 @@ pub enum Flow {
     Continue,
     /// Tracing ends, with that exit status (modulo 256).
     Exit(i64),
+    /// The watchpoints of that address are no more wanted.
+    Unwatch(u64),
 }
 
 /// The words of the language, for the runtime.

@@ -94,6 +94,7 @@ pub fn section_name(kind: ProgramKind, symbol: &str) -> String {
         ProgramKind::Tracepoint => format!("tracepoint/{symbol}"),
         ProgramKind::RawTracepoint => format!("raw_tp/{symbol}"),
         ProgramKind::Tracing => format!("fentry/{symbol}"),
+        ProgramKind::Xdp => String::from("xdp"),
         // Nothing may follow: programs of this kind share a section.
         ProgramKind::PerfEvent => String::from("perf_event"),
     }

@@ -77,6 +77,7 @@ pub fn run<'a>(
             &mut diagnostics,
         );
     }
+    unique(&probed, &mut diagnostics);
     let sites: usize = probed.iter().map(|p| p.places.len()).sum();
     if sites as u64 > config.max_probes {
         let span = probed
@@ -113,6 +114,29 @@ pub fn keep(probed: &mut Vec<Probed<'_>>, filter: &PlaceFilter) {
         }
     }
     probed.retain(|one| one.is_guess || !one.places.is_empty());
+}
+
+/// Complains about names that two clauses have, where each needs one of its own.
+fn unique(probed: &[Probed<'_>], diagnostics: &mut Diagnostics) {
+    let mut seen: Vec<(&str, Span)> = Vec::new();
+    for clause in probed {
+        let Some(kind) = clause.provider.unique_as() else {
+            continue;
+        };
+        for place in &clause.places {
+            let Some(first) = seen.iter().find(|(text, _)| *text == place.text) else {
+                seen.push((&place.text, clause.clause.span));
+                continue;
+            };
+            let name = place.parts.first().map_or("", String::as_str);
+            let message = format!("\"{name}\" was used as the name for more than one {kind} probe");
+            diagnostics.push(
+                Diagnostic::error(codes::BAD_PROBE, message, clause.clause.span, "once more")
+                    .label(first.1, "this is the other instance")
+                    .help("reports go by the name: give each another one"),
+            );
+        }
+    }
 }
 
 /// A clause whose attach points are wrong, so that its body is checked all the same.

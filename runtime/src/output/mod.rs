@@ -53,6 +53,8 @@ pub struct Printer {
     buffering: Buffering,
     pending: Vec<u8>,
     scratch: Vec<u8>,
+    /// Where in `pending` captured text starts, and the format before.
+    capture: Option<(usize, OutputFormat)>,
 }
 
 /// Something a person should notice, that came up while a program ran.
@@ -96,6 +98,7 @@ impl Printer {
             buffering,
             pending: Vec::new(),
             scratch: Vec::new(),
+            capture: None,
         }
     }
 
@@ -175,6 +178,33 @@ impl Printer {
         self.written()
     }
 
+    /// Writes a line of a report as it is, whatever the format.
+    pub(crate) fn raw(&mut self, text: &str) -> io::Result<()> {
+        self.raw_bytes(text.as_bytes())
+    }
+
+    /// The same for bytes.
+    pub(crate) fn raw_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.pending.extend_from_slice(bytes);
+        self.written()?;
+        self.end_of_batch()
+    }
+
+    /// Keeps what is given from now on, as text, for [`Printer::end_capture`].
+    pub(crate) fn start_capture(&mut self) {
+        self.capture = Some((self.pending.len(), self.format));
+        self.format = OutputFormat::Text;
+    }
+
+    /// What was given since, which is not written.
+    pub(crate) fn end_capture(&mut self) -> Vec<u8> {
+        let Some((start, format)) = self.capture.take() else {
+            return Vec::new();
+        };
+        self.format = format;
+        self.pending.split_off(start.min(self.pending.len()))
+    }
+
     /// Says how many functions and events were attached.
     pub fn attached(&mut self, count: u64) -> io::Result<()> {
         match self.format {
@@ -249,7 +279,7 @@ impl Printer {
 
     fn write_out(&mut self, length: usize) -> io::Result<()> {
         let due = self.pending.get(..length).unwrap_or(&[]);
-        if due.is_empty() {
+        if due.is_empty() || self.capture.is_some() {
             return Ok(());
         }
         let result = self.file.write_all(due);
@@ -328,4 +358,11 @@ fn message_json(message: &Message<'_>, sources: &SourceMap) -> Vec<u8> {
     }
     line.extend_from_slice(b"}\n");
     line
+}
+
+/// A quoted string of JSON.
+pub(crate) fn json_string(text: &[u8]) -> String {
+    let mut quoted = Vec::new();
+    json::write_string(text, &mut quoted);
+    String::from_utf8_lossy(&quoted).into_owned()
 }

@@ -22,6 +22,7 @@ mod symbols;
 mod tables;
 mod text;
 mod time;
+mod unwatch;
 
 use rbt_compiler::vocabulary::Function;
 use rbt_runtime::vocabulary::Action;
@@ -71,6 +72,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &symbols::Usym,
     &symbols::Kaddr,
     &register::Register,
+    &unwatch::Unwatch,
     &network::Ntop,
     &network::Pton,
     &network::Macaddr,
@@ -89,6 +91,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
 
 /// Those whose events reach userspace.
 pub(crate) static ACTIONS: &[&dyn Action] = &[
+    &unwatch::Unwatch,
     &printf::Printf,
     &printf::Errorf,
     &printf::Warnf,

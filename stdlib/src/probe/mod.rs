@@ -9,6 +9,8 @@ mod special;
 mod syscalls;
 mod timer;
 mod tracepoint;
+mod trial;
+mod watchpoint;
 mod wildcard;
 
 pub use wildcard::matches as is_match;
@@ -23,6 +25,7 @@ use rbt_grammar::{Diagnostic, codes};
 pub(crate) static ALL: &[&dyn Provider] = &[
     &special::Begin,
     &special::End,
+    &special::Own,
     &tracepoint::Tracepoint,
     &rawtracepoint::RawTracepoint,
     &kprobe::Kprobe,
@@ -31,13 +34,16 @@ pub(crate) static ALL: &[&dyn Provider] = &[
     &timer::Interval,
     &counter::Software,
     &counter::Hardware,
+    &watchpoint::Watchpoint,
+    &trial::Bench,
+    &trial::Test,
 ];
 
 /// Whether the probe's context starts with the registers of what it interrupted.
 pub(crate) fn has_registers(probe: &ProbeContext) -> bool {
     matches!(
         probe.provider.name(),
-        "profile" | "interval" | "software" | "hardware" | "kprobe" | "kretprobe"
+        "profile" | "interval" | "software" | "hardware" | "kprobe" | "kretprobe" | "watchpoint"
     )
 }
 
@@ -49,7 +55,7 @@ pub(crate) fn is_return(probe: &ProbeContext) -> bool {
 /// What `probetype` shows.
 pub(crate) fn type_name(probe: &ProbeContext) -> &'static str {
     match probe.when {
-        When::Attached => probe.provider.name(),
+        When::Attached | When::Bench | When::Test => probe.provider.name(),
         When::Begin | When::Signal | When::End => "special",
     }
 }

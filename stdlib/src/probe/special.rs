@@ -1,5 +1,5 @@
 //! `begin` and `end`: clauses that run once, before anything is attached and after everything
-//! was detached. The kernel's test-run call runs them; they are attached to nothing.
+//! was detached; `self`: those that run when the tracer gets a signal. The kernel's test-run call runs them; they are attached to nothing.
 
 use super::{malformed, wrong_parts};
 use crate::word::word;
@@ -32,6 +32,69 @@ word! {
         details: "There may be several; they run in the order of the script.",
         examples: ["END { printf(\"done\\n\"); }"],
         kernel: "5.10 (test runs of raw tracepoints)",
+    }
+}
+
+word! {
+    /// `self`
+    Own = "self" {
+        usage: ["self:signal:SIGUSR1"],
+        summary: "Runs each time the tracer itself gets a signal.",
+        details: "SIGUSR1 is the one signal it may be.",
+        examples: ["self:signal:SIGUSR1 { print(@); clear(@); } i:s:1 { @ = count(); }"],
+        kernel: "5.10 (test runs of raw tracepoints)",
+    }
+}
+
+/// What `self` listens to.
+const SIGNAL: &str = "SIGUSR1";
+
+impl Provider for Own {
+    fn when(&self) -> When {
+        When::Signal
+    }
+
+    fn expand(&self, spec: &ProbeSpec<'_>, _: &dyn Target) -> Result<Vec<Place>, Diagnostic> {
+        let form = "self:signal:SIGUSR1";
+        if spec.parts.len() != 2 {
+            return Err(wrong_parts(spec, "self", "2", form));
+        }
+        let help = format!("write it as `{form}`");
+        let (trigger, signal) = (spec.part(0), spec.part(1));
+        if trigger != "signal" {
+            let message = format!("{trigger} is not a supported trigger");
+            return Err(malformed(spec, message, "").help(help));
+        }
+        if signal != SIGNAL {
+            let message = format!("{signal} is not a supported signal");
+            return Err(malformed(spec, message, "").help(help));
+        }
+        Ok(vec![Place {
+            parts: vec![trigger.to_owned(), signal.to_owned()],
+            text: form.to_owned(),
+        }])
+    }
+
+    fn context(
+        &self,
+        place: &Place,
+        _: Needs,
+        _: &TypeTable<'_>,
+        _: &dyn Target,
+    ) -> Result<ProbeContext, Diagnostic> {
+        Ok(context(&Own, place))
+    }
+
+    fn routes(&self, places: &[Place], _: Needs, _: &dyn Target) -> Vec<Route> {
+        routes("self", places)
+    }
+
+    fn list(&self, _: &ProbeSpec<'_>, _: &dyn Target) -> Result<Vec<String>, Diagnostic> {
+        Ok(vec![String::from("self:signal:SIGUSR1")])
+    }
+
+    fn is_listed(&self) -> bool {
+        false
     }
 }
 
