@@ -174,7 +174,7 @@ impl Builtin for RawContext {
                         "The ctx builtin can not be used with '{}' probes",
                         kind(probe)
                     ),
-                    help: String::new(),
+                    help: String::from("probes of functions, counters and clocks have a context"),
                 });
             }
         };

@@ -47,12 +47,9 @@ impl Function for Register {
             let probe = cx.probe.provider.name();
             let message = format!("reg can not be used with \"{probe}\" probes");
             let here = "this probe has no registers";
-            cx.report(Diagnostic::error(
-                codes::NOT_OFFERED,
-                message,
-                call.span,
-                here,
-            ));
+            let complaint = Diagnostic::error(codes::NOT_OFFERED, message, call.span, here)
+                .help("probes of functions, counters and clocks have registers");
+            cx.report(complaint);
             return U64;
         }
         let arch = cx.target.arch();

@@ -238,11 +238,10 @@ fn expand(
         None => (written, 0),
         Some((function, offset)) => match number(offset) {
             _ if is_return => {
-                return Err(malformed(
-                    spec,
-                    "Offset not allowed",
-                    "a return has no offset",
-                ));
+                return Err(
+                    malformed(spec, "Offset not allowed", "a return has no offset")
+                        .help("leave the offset out, or write `kprobe`"),
+                );
             }
             Some(offset) => (function, offset),
             None => {
