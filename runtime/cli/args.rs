@@ -6,6 +6,7 @@
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
 
 /// Everything the command line said.
 #[derive(Debug, Default)]
@@ -320,7 +321,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
     while let Some(argument) = parser.next().map_err(complaint)? {
         let row = match argument {
             Arg::Value(word) => {
-                args.words.push(word.to_string_lossy().into_owned());
+                args.words.push(text(word.as_bytes()));
                 continue;
             }
             Arg::Short('b') => continue,
@@ -334,12 +335,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
             Effect::Flag(set) => set(&mut args),
             Effect::Value(_, set) => {
                 let value = parser.value().map_err(complaint)?;
-                set(&mut args, value.to_string_lossy().into_owned());
+                set(&mut args, text(value.as_bytes()));
             }
         }
     }
     for word in rest {
-        let word = word.to_string_lossy().into_owned();
+        let word = text(word.as_bytes());
         if word.starts_with("--") {
             args.named.push(word);
         } else {
@@ -347,6 +348,19 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
         }
     }
     Ok(args)
+}
+
+/// Bytes as a script's text: those that are no UTF-8 become escapes, which mean the same bytes
+/// inside a string.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
 }
 
 /// The option of that long name, or the only one that begins so.

@@ -11,6 +11,7 @@ mod run;
 mod show;
 
 use args::Args;
+use rbt_compiler::target::TracedProcess;
 use rbt_grammar::{Color, Diagnostic, Severity, SourceMap};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -27,6 +28,15 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(why) => return usage(&why),
     };
+    if let Ok(color) = std::env::var("BPFTRACE_COLOR")
+        && !["auto", "always", "never"].contains(&color.as_str())
+        && !args.hides_warnings
+    {
+        complain(&format!(
+            "WARNING: Invalid env value! The valid values of `BPFTRACE_COLOR` are \
+             [auto|always|never]. The current value is {color}!\n"
+        ));
+    }
     // Not on a thread of its own: scripts see the tracer's thread in BEGIN and END.
     ExitCode::from(stacker::grow(STACK, || choose(&args)))
 }
@@ -39,7 +49,7 @@ fn choose(args: &Args) -> u8 {
         return print(&format!("rbt v{}\n", env!("CARGO_PKG_VERSION")));
     }
     if args.info {
-        return print(&show::info());
+        return print_or(run::host(args, TracedProcess::default()).map(|host| show::info(&host)));
     }
     if args.doc {
         return match &args.words[..] {

@@ -1,6 +1,6 @@
 //! Compiles a script and runs it, or shows or writes a stage of it.
 
-use crate::args::Args;
+use crate::args::{self, Args};
 use crate::{WRONG, complain, print, show_all};
 use rbt_compiler::config::Config;
 use rbt_compiler::target::{Feature, TracedProcess};
@@ -53,7 +53,7 @@ fn read(file: &str) -> Result<String, Refused> {
         std::fs::read(file)
     };
     match bytes {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Ok(bytes) => Ok(args::text(&bytes)),
         Err(error) => Err(format!("failed to open file '{file}': {}", reason(&error))),
     }
 }

@@ -102,10 +102,11 @@ fn show(
     }
     let helper = Some((fault.helper.as_str(), code)).filter(|(name, _)| !name.is_empty());
     let message = Message {
-        kind: if helper.is_some() {
-            "helper_error"
-        } else {
-            "runtime_error"
+        kind: match fault.kind {
+            // The language's own library says this one.
+            FaultKind::NoChild => "warnf",
+            _ if helper.is_some() => "helper_error",
+            _ => "runtime_error",
         },
         severity: "WARNING",
         text: &text,
@@ -135,14 +136,13 @@ fn sentence(kind: FaultKind, code: i64, format: OutputFormat) -> String {
              used as the result."
         }
         FaultKind::OutOfBounds => {
-            "Array access out of bounds. This can lead to unexpected results. The first element \
-             is used instead."
+            "Array access out of bounds. This can lead to unexpected results."
         }
         FaultKind::StackLost => {
             "No room for the frames of a new stack; it shows without them. Try increasing the \
              max_map_keys config"
         }
-        FaultKind::NoChild => "No child command (start one with the -c option); cpid is zero.",
+        FaultKind::NoChild => "No child command (`-c`); cpid is zero",
     };
     text.to_owned()
 }

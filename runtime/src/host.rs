@@ -132,6 +132,51 @@ impl Host {
         self.tracefs()?.event_id(category, event)
     }
 
+    /// What `--info` says of the kernel: each section with its entries, `name` and answer.
+    pub fn report(&self) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+        let yes = |answer: bool| String::from(if answer { "yes" } else { "no" });
+        let feature = |wanted: Feature| {
+            let row = Feature::ALL.iter().find(|(feature, _)| *feature == wanted);
+            (row.map_or("", |(_, name)| *name), yes(self.has(wanted)))
+        };
+        let modules = fs::read_dir("/sys/kernel/btf").map_or(0, Iterator::count);
+        let helpers = vec![
+            ("dpath", yes(features::has_path_helper(self))),
+            feature(Feature::TaiClock),
+            feature(Feature::FunctionAddress),
+            feature(Feature::LookupPerCpu),
+            feature(Feature::Loop),
+            feature(Feature::ForEachMapElement),
+            feature(Feature::CurrentTaskBtf),
+        ];
+        let kernel = vec![
+            (
+                "Instruction limit",
+                features::instruction_limit().to_string(),
+            ),
+            ("btf", yes(self.btf().is_ok())),
+            ("module btf", yes(modules > 1)),
+            feature(Feature::AtomicFetch),
+            feature(Feature::PerfLinkCookie),
+            feature(Feature::RawTracepointCookie),
+            feature(Feature::SafeHashAllocation),
+            feature(Feature::SignedInstructions),
+        ];
+        let probes = vec![
+            feature(Feature::KprobeMulti),
+            feature(Feature::UprobeMulti),
+            feature(Feature::KprobeSession),
+            ("iter", yes(features::loads_iterators(self))),
+            feature(Feature::Kprobe),
+            feature(Feature::Tracing),
+        ];
+        vec![
+            ("Kernel helpers", helpers),
+            ("Kernel features", kernel),
+            ("Probe types", probes),
+        ]
+    }
+
     /// CPUs that are online, ascending.
     pub fn online_cpus(&self) -> Result<Vec<u32>, TargetError> {
         let path = "/sys/devices/system/cpu/online";

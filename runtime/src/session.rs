@@ -243,16 +243,18 @@ impl<'a> Session<'a> {
         match stop {
             // What came after the script's own end is none of its output.
             Stop::Exit(_) => self.skip()?,
-            Stop::Outside => self.drain_all().await?,
+            Stop::Outside => drop(self.drain_all().await?),
         }
         self.run_programs(When::End)?;
-        self.drain_all().await?;
+        let last = self.drain_all().await?;
         self.report.finish()?;
         self.clock.passed("report");
-        Ok(match stop {
-            Stop::Exit(status) => (status & 0xff) as i32,
+        // The last word counts: that of an `end` clause.
+        let status = last.unwrap_or(match stop {
+            Stop::Exit(status) => status,
             Stop::Outside => 0,
-        })
+        });
+        Ok((status & 0xff) as i32)
     }
 
     /// Says that everything is attached.
@@ -327,18 +329,21 @@ impl<'a> Session<'a> {
     }
 
     /// Renders everything that is still in the ring buffer, unless a signal asks to be quick.
-    async fn drain_all(&mut self) -> Result<(), Error> {
+    /// Gives the status of the last `exit` in it.
+    async fn drain_all(&mut self) -> Result<Option<i64>, Error> {
+        let mut last = None;
         loop {
-            let (came, _) = self.look(LOOK)?;
+            let (came, exit) = self.look(LOOK)?;
+            last = exit.or(last);
             if came == 0 {
-                return Ok(());
+                return Ok(last);
             }
-            // An `exit` in an `end` clause changes nothing any more, so the look goes on.
+            // An `exit` in an `end` clause ends nothing any more, so the look goes on.
             let signals = &mut self.signals;
             tokio::select! {
                 biased;
-                _ = signals.interrupt.recv() => return Ok(()),
-                _ = signals.terminate.recv() => return Ok(()),
+                _ = signals.interrupt.recv() => return Ok(last),
+                _ = signals.terminate.recv() => return Ok(last),
                 () = tokio::task::yield_now() => {}
             }
         }
@@ -540,7 +545,10 @@ impl Signals {
 fn open_printer(options: &Options) -> Result<Printer, Error> {
     let path = options.output.as_deref();
     Printer::new(path, options.format, options.buffering).map_err(|error| {
-        let name = path.map_or_else(|| "stdout".into(), |path| path.display().to_string());
+        let name = path.map_or_else(
+            || String::from("stdout"),
+            |path| format!("\"{}\"", path.display()),
+        );
         let why = crate::host::reason(&error);
         let message = format!("Failed to open output file: {name}: {why}");
         Error::usage(codes::OUTPUT, message)

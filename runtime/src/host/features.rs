@@ -20,6 +20,7 @@ const PERF_EVENT: u32 = 7;
 const TRACING: u32 = 26;
 
 const TRACE_FENTRY: u32 = 24;
+const TRACE_ITER: u32 = 28;
 const TRACE_UPROBE_MULTI: u32 = 48;
 const TRACE_KPROBE_SESSION: u32 = 56;
 
@@ -51,6 +52,71 @@ pub(super) fn probe(feature: Feature, host: &Host) -> bool {
         Feature::KprobeSession => has_kprobe_multi(TRACE_KPROBE_SESSION),
         Feature::UprobeMulti => has_uprobe_multi(),
     }
+}
+
+/// Whether kernel paths can be asked for (`bpf_d_path`).
+pub(super) fn has_path_helper(host: &Host) -> bool {
+    // Only functions of a list may ask: this is the first of it.
+    tries_helper(host, &["security_file_permission", "vfs_truncate"], 147)
+}
+
+/// Whether programs can iterate over the kernel's objects.
+pub(super) fn loads_iterators(host: &Host) -> bool {
+    let function = host
+        .btf()
+        .ok()
+        .and_then(|btf| btf.find_function("bpf_iter_task"));
+    let insns = [insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)];
+    function.is_some_and(|function| load_tracing(TRACE_ITER, function.0, &insns, None).is_ok())
+}
+
+/// Most instructions of a program.
+pub(super) fn instruction_limit() -> u32 {
+    const OLD: u32 = 4096;
+    let body = vec![insn(0xb7, 0, 0, 0, 0); OLD as usize];
+    // Kernels that take more take a million (since 5.2).
+    if loads(&body) { 1_000_000 } else { OLD }
+}
+
+/// Whether a tracing program for one of the functions may call a helper: the kernel knows it
+/// if it complains about the arguments.
+fn tries_helper(host: &Host, functions: &[&str], helper: i32) -> bool {
+    let Ok(btf) = host.btf() else { return false };
+    let Some(function) = functions.iter().find_map(|name| btf.find_function(name)) else {
+        return false;
+    };
+    let insns = [
+        insn(0x85, 0, 0, 0, helper),
+        insn(0xb7, 0, 0, 0, 0),
+        insn(0x95, 0, 0, 0, 0),
+    ];
+    let mut log = vec![0; 4096];
+    if load_tracing(TRACE_FENTRY, function.0, &insns, Some(&mut log)).is_ok() {
+        return true;
+    }
+    log.retain(|byte| *byte != 0);
+    let log = String::from_utf8_lossy(&log);
+    let is_unknown = log.contains(" func ") || log.contains("cannot use helper");
+    !log.is_empty() && !is_unknown
+}
+
+/// Loads a program of type tracing.
+fn load_tracing(
+    attach_type: u32,
+    function: u32,
+    insns: &[bpf_insn],
+    log: Option<&mut Vec<u8>>,
+) -> io::Result<OwnedFd> {
+    let spec = ProgramSpec {
+        kind: TRACING,
+        name: "rbt_probe",
+        insns,
+        license: c"GPL",
+        expected_attach_type: attach_type,
+        attach_btf_id: function,
+        ..ProgramSpec::default()
+    };
+    sys::prog_load(&spec, log)
 }
 
 fn insn(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> bpf_insn {
@@ -166,16 +232,7 @@ fn loads_tracing(host: &Host) -> bool {
         return false;
     };
     let insns = [insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)];
-    let spec = ProgramSpec {
-        kind: TRACING,
-        name: "rbt_probe",
-        insns: &insns,
-        license: c"GPL",
-        expected_attach_type: TRACE_FENTRY,
-        attach_btf_id: function.0,
-        ..ProgramSpec::default()
-    };
-    sys::prog_load(&spec, None).is_ok()
+    load_tracing(TRACE_FENTRY, function.0, &insns, None).is_ok()
 }
 
 /// Tries to attach to a function that does not exist: a kernel with such links looks for it.

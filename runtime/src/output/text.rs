@@ -47,6 +47,7 @@ pub fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
         }
         Value::Symbol { address, name } => match name {
             Some(name) => out.extend_from_slice(name.as_bytes()),
+            None if *address == 0 => out.push(b'0'),
             None => put(out, format_args!("{address:#x}")),
         },
         Value::Inet(address) => put(out, format_args!("{address}")),

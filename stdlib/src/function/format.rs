@@ -66,7 +66,7 @@ fn parse(format: &[u8]) -> Result<Vec<Piece>, char> {
         if *first != b'%' {
             text.push(*first);
             rest = after;
-        } else if let Some(after) = after.strip_prefix(b"%") {
+        } else if let Some(after) = percent(after) {
             text.push(b'%');
             rest = after;
         } else if let Some((conversion, after)) = conversion(after)? {
@@ -84,6 +84,14 @@ fn parse(format: &[u8]) -> Result<Vec<Piece>, char> {
         pieces.push(Piece::Text(text));
     }
     Ok(pieces)
+}
+
+/// What comes after the second of two percent signs; a width between them means nothing.
+fn percent(text: &[u8]) -> Option<&[u8]> {
+    let end = text
+        .iter()
+        .position(|byte| !b"-+#.0123456789".contains(byte))?;
+    text.get(end..)?.strip_prefix(b"%")
 }
 
 /// The conversion that `text`, what follows a `%`, starts with, and what comes after it.
