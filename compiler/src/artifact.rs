@@ -198,8 +198,10 @@ pub enum MapRole {
     Events,
     /// Scratch memory, one element per CPU.
     Scratch,
-    /// Frames of stacks by hash and number of frames.
+    /// Frames of stacks by their value.
     Stacks,
+    /// Which parts of which processes were heard of.
+    Seen,
     /// A lookup table that userspace fills before attaching: the values by index.
     Table {
         /// `values[i]` goes to index `i`.
@@ -293,8 +295,7 @@ pub enum Shape {
     /// Eight bytes: number of a [`Manifest::texts`] entry.
     TextNumber,
     /// A stack: a `u64` hash of its frames, `u32` process (0 for kernel frames) and `u32`
-    /// number of frames. The hash and the number, as 16 bytes with zeros for the process,
-    /// are its key in a map; no frames, no element.
+    /// number of frames. These 16 bytes are its key in a map; no frames, no element.
     Stack {
         /// The map that holds the frames: an element is `limit` words of 8 bytes, or with
         /// [`StackMode::BuildId`] `limit` of the kernel's `struct bpf_stack_build_id`.
@@ -341,6 +342,11 @@ impl StackMode {
             StackMode::Raw => "raw",
             StackMode::BuildId => "build_id",
         }
+    }
+
+    /// Whether frames are shown by names.
+    pub fn has_names(self) -> bool {
+        matches!(self, StackMode::Bpftrace | StackMode::Perf)
     }
 
     /// Bytes in which the kernel gives one frame.

@@ -248,8 +248,11 @@ fn recipe(
         }
     }
     if program.config.perf_rb_pages == 0 {
-        let ends = |word: &str| vocabulary.function(word).is_some_and(|f| f.diverges());
-        pass::plan::fit_ring(&mut manifest, &ends);
+        let is_little = |word: &str| {
+            let word = vocabulary.function(word);
+            word.is_some_and(|f| f.sends_little())
+        };
+        pass::plan::fit_ring(&mut manifest, &is_little);
     }
     if options.print == Some(Stage::Plan) {
         out.listing = Some(stage::plan(&manifest));

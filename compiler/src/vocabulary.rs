@@ -208,6 +208,11 @@ pub trait Function: Word {
     fn diverges(&self) -> bool {
         false
     }
+    /// Whether its events are few and small: a script that sends no others needs little room
+    /// for them.
+    fn sends_little(&self) -> bool {
+        self.diverges()
+    }
     /// Checks the call, converts its arguments where it must, records literals in
     /// `call.params`, and gives the type of its value. The number of arguments was checked.
     fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type;

@@ -17,6 +17,7 @@ use rbt_compiler::artifact::{
 use crate::error::Malformed;
 use crate::host::Host;
 use crate::load::KernelMaps;
+use crate::symbols::{Located, UserSymbols};
 use crate::time::Clock;
 use crate::value::{Frame, Stack, Value};
 
@@ -27,6 +28,7 @@ pub struct Decoder<'a> {
     pub(crate) maps: Rc<KernelMaps>,
     pub(crate) clock: Clock,
     users: OnceCell<HashMap<u64, String>>,
+    processes: OnceCell<UserSymbols>,
 }
 
 /// One record of the ring buffer.
@@ -97,6 +99,15 @@ impl<'a> Record<'a> {
             .ok_or_else(|| self.lacks("integer", index))
     }
 
+    /// Remembers what a process has mapped where the value of that index, a stack or a symbol
+    /// of it, points: it may end before that is shown.
+    pub fn note_process(&self, index: usize) -> Result<(), Malformed> {
+        let field = self.schema.fields.get(index);
+        let field = field.ok_or_else(|| self.lacks("value", index))?;
+        let bytes = self.bytes.get(field.offset as usize..).unwrap_or(&[]);
+        self.decoder.note_process(&field.shape, bytes)
+    }
+
     /// What the word was told at compile time, by index.
     pub fn param(&self, index: usize) -> Option<&'a Param> {
         self.schema.params.get(index)
@@ -149,6 +160,7 @@ impl<'a> Decoder<'a> {
             maps,
             clock: Clock::now(),
             users: OnceCell::new(),
+            processes: OnceCell::new(),
         }
     }
 
@@ -187,12 +199,15 @@ impl<'a> Decoder<'a> {
             }
             Shape::Struct(fields) => Value::Struct(self.members(fields, bytes)?),
             Shape::KernelSymbol => self.kernel_symbol(unsigned(bytes, 0, 8)?),
-            // There are deliberately no names yet: user symbols are read from the process's
-            // files, which this crate does not do so far.
-            Shape::UserSymbol => Value::Symbol {
-                address: unsigned(bytes, 0, 8)?,
-                name: None,
-            },
+            Shape::UserSymbol => {
+                let address = unsigned(bytes, 0, 8)?;
+                let located = self.located(unsigned(bytes, 8, 4)?, address);
+                let symbol = located.symbol.as_ref();
+                Value::Symbol {
+                    address,
+                    name: symbol.map(|(name, _)| Cow::Owned(name.clone())),
+                }
+            }
             Shape::Inet => inet(bytes)?,
             Shape::Mac => {
                 let mut address = [0; 6];
@@ -314,17 +329,52 @@ impl<'a> Decoder<'a> {
         if count == 0 {
             return Ok(stack);
         }
-        let mut key = value.to_vec();
-        key.iter_mut().skip(8).take(4).for_each(|byte| *byte = 0);
-        let bytes = self.maps.element(map, &key)?;
+        let process = unsigned(value, 8, 4)?;
+        let bytes = self.maps.element(map, value)?;
         for frame in bytes.chunks_exact(mode.frame_size() as usize).take(count) {
-            stack.frames.push(self.frame(is_user, mode, frame)?);
+            let frame = self.frame(is_user.then_some(process), mode, frame)?;
+            stack.frames.push(frame);
         }
         Ok(stack)
     }
 
-    /// One frame as the kernel gives it.
-    fn frame(&self, is_user: bool, mode: StackMode, bytes: &[u8]) -> Result<Frame, Malformed> {
+    /// Remembers what a process has mapped where a value of it points.
+    fn note_process(&self, shape: &Shape, bytes: &[u8]) -> Result<(), Malformed> {
+        let process = unsigned(bytes, 8, 4)?;
+        let addresses = match shape {
+            Shape::Stack { map, .. } => {
+                let frames = self.maps.element(*map, take(bytes, 0, 16)?)?;
+                let frames = frames.chunks_exact(8).map(|frame| unsigned(frame, 0, 8));
+                let frames = frames.take_while(|frame| !matches!(frame, Ok(0)));
+                frames.collect::<Result<Vec<u64>, _>>()?
+            }
+            _ => vec![unsigned(bytes, 0, 8)?],
+        };
+        if let Ok(process) = u32::try_from(process) {
+            self.processes().note(process, &addresses);
+        }
+        Ok(())
+    }
+
+    fn processes(&self) -> &UserSymbols {
+        let new = || UserSymbols::new(&self.manifest.settings, &self.host.files().debug_folders);
+        self.processes.get_or_init(new)
+    }
+
+    fn located(&self, process: u64, address: u64) -> Rc<Located> {
+        match u32::try_from(process) {
+            Ok(process) => self.processes().at(process, address),
+            Err(_) => Rc::default(),
+        }
+    }
+
+    /// One frame as the kernel gives it; of a process, if one is given.
+    fn frame(
+        &self,
+        process: Option<u64>,
+        mode: StackMode,
+        bytes: &[u8],
+    ) -> Result<Frame, Malformed> {
         let mut frame = Frame::default();
         match mode {
             StackMode::BuildId => {
@@ -340,7 +390,13 @@ impl<'a> Decoder<'a> {
             StackMode::Raw => frame.address = unsigned(bytes, 0, 8)?,
             StackMode::Bpftrace | StackMode::Perf => {
                 frame.address = unsigned(bytes, 0, 8)?;
-                if !is_user && let Ok(symbols) = self.host.kernel_symbols() {
+                if let Some(process) = process {
+                    let located = self.located(process, frame.address);
+                    frame.symbol = located.symbol.clone();
+                    frame.module = located.module.clone();
+                    frame.line = located.line.clone();
+                    frame.inlined = located.inlined.clone();
+                } else if let Ok(symbols) = self.host.kernel_symbols() {
                     let found = symbols.at(frame.address);
                     frame.symbol = found.map(|(name, distance)| (name.to_owned(), distance));
                 }

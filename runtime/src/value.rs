@@ -87,6 +87,10 @@ pub struct Frame {
     pub symbol: Option<(String, u64)>,
     /// The file that holds it, if known (user frames).
     pub module: Option<String>,
+    /// `folder/file:line`, where lines are wanted and known (user frames).
+    pub line: Option<String>,
+    /// Functions that were inlined there, the innermost first, each with its line.
+    pub inlined: Vec<(String, Option<String>)>,
     /// The build id of the file that holds it, where the kernel gave that instead.
     pub build_id: Option<[u8; 20]>,
 }

@@ -46,6 +46,18 @@ impl Builder<'_> {
         fields: &[Type],
         fill: impl FnOnce(&mut Self, &[Address]),
     ) {
+        self.send(word, params, fields, false, fill);
+    }
+
+    /// The same; an urgent event wakes userspace at once.
+    pub(super) fn send(
+        &mut self,
+        word: &str,
+        params: &[Param],
+        fields: &[Type],
+        is_urgent: bool,
+        fill: impl FnOnce(&mut Self, &[Address]),
+    ) {
         let mut at = 8;
         let mut schema = Vec::new();
         for ty in fields {
@@ -70,13 +82,20 @@ impl Builder<'_> {
             size,
             span: self.f.span,
         });
-        self.record(i64::try_from(number).unwrap_or(0), size, |b, record| {
+        let number = i64::try_from(number).unwrap_or(0);
+        self.record(number, size, is_urgent, |b, record| {
             let places: Vec<Address> = offsets.iter().map(|at| record.plus(*at)).collect();
             fill(b, &places);
         });
     }
 
-    fn record(&mut self, number: i64, size: u32, fill: impl FnOnce(&mut Self, Address)) {
+    fn record(
+        &mut self,
+        number: i64,
+        size: u32,
+        is_urgent: bool,
+        fill: impl FnOnce(&mut Self, Address),
+    ) {
         let ring = Operand::Map(self.plan.ring);
         let bytes = Operand::Imm(i64::from(size));
         let pointer = self.call(helpers::RINGBUF_RESERVE, &[ring, bytes, Operand::Imm(0)]);
@@ -85,6 +104,11 @@ impl Builder<'_> {
             |b, record| {
                 b.put(record, number, crate::ir::Size::B8);
                 fill(b, record);
+                if is_urgent {
+                    let record = b.pointer(record);
+                    let flags = Operand::Imm(FORCE_WAKEUP);
+                    return b.call_void(helpers::RINGBUF_SUBMIT, &[record, flags]);
+                }
                 let waiting = b.call(
                     helpers::RINGBUF_QUERY,
                     &[ring, Operand::Imm(AVAILABLE_DATA)],

@@ -10,7 +10,7 @@ use super::{Builder, Known, MaybeNull};
 use crate::artifact::{FaultKind, StackMode};
 use crate::hir::Expr;
 use crate::ir::{Address, AluOp, Base, Comparison, Operand, Reg, Size, helpers};
-use crate::types::Stack;
+use crate::types::{Stack, Type};
 use crate::vocabulary::SiteSource;
 
 /// `BPF_F_USER_STACK`, `BPF_F_USER_BUILD_ID`, `BPF_NOEXIST` of `linux/bpf.h`.
@@ -29,6 +29,10 @@ const VALUE: u32 = 16;
 const PROCESS: i32 = 8;
 const FRAMES: i32 = 12;
 
+/// Parts of a process's memory that are told apart when it is first heard of: 16 MiB each, so
+/// that a library which is loaded later is heard of too.
+const PART_BITS: i64 = 24;
+
 /// Odd, with bits everywhere: the fraction of the golden ratio.
 const FACTOR: i64 = 0x9e37_79b9_7f4a_7c15_u64.cast_signed();
 /// Another one, for the frames at odd places.
@@ -36,12 +40,15 @@ const OTHER_FACTOR: i64 = 0xc2b2_ae3d_27d4_eb4f_u64.cast_signed();
 
 impl Builder<'_> {
     /// Writes the stack of that kind to `to`. It is the same all through a run of a program.
-    pub fn stack(&mut self, kind: Stack, to: Address) {
+    ///
+    /// `word` hears of every new stack of a process that is to be shown by names, while the
+    /// process still lives.
+    pub fn stack(&mut self, word: &str, kind: Stack, to: Address) {
         let key = format!("stack {kind:?}");
         if let Some(Known::Memory(from)) = self.find_known(&key) {
             return self.copy_bytes(to, from, VALUE);
         }
-        self.take_stack(kind, to);
+        self.take_stack(word, kind, to);
         // A frame slot keeps its bytes as long as anything reads them.
         if matches!(to.base, Base::Frame(_)) {
             self.remember(&key, Known::Memory(to));
@@ -54,7 +61,7 @@ impl Builder<'_> {
         Operand::Reg(self.load(at.plus(FRAMES), Size::B4))
     }
 
-    fn take_stack(&mut self, kind: Stack, to: Address) {
+    fn take_stack(&mut self, word: &str, kind: Stack, to: Address) {
         self.zero(to, VALUE);
         if kind.limit == 0 {
             return;
@@ -83,23 +90,62 @@ impl Builder<'_> {
             let args = [context, Operand::Reg(start), bytes, Operand::Imm(flags)];
             let got = b.call(helpers::GET_STACK, &args);
             b.when(Comparison::SignedGreater, got, 0, |b| {
-                b.keep_stack(kind, start, got, to);
+                b.keep_stack(word, kind, start, got, to);
             });
         });
     }
 
+    /// Writes an address of the current process and which process that is to `to`. The first
+    /// time that something of that part of its memory is seen, `word` hears of it.
+    pub fn user_symbol(&mut self, word: &str, address: Operand, to: Address) {
+        self.put(to, address, Size::B8);
+        let ids = self.process_and_thread();
+        // The process in the lower half, zeros in the upper.
+        let process = self.alu(AluOp::ShiftRight, ids, 32);
+        self.put(to.plus(PROCESS), process, Size::B8);
+        let key = self.temporary(VALUE, "the key of a part of a process");
+        let part = self.alu(AluOp::ShiftRight, address, PART_BITS);
+        self.put(key, part, Size::B8);
+        self.put(key.plus(PROCESS), process, Size::B8);
+        let map = Operand::Map(self.plan.seen_parts);
+        let key = self.pointer(key);
+        let known = self.call(helpers::MAP_LOOKUP_ELEM, &[map, key]);
+        self.if_some_else(
+            MaybeNull::new(known),
+            |_, _| (),
+            |b| {
+                // Once it is full every address is heard of.
+                let any = Operand::Imm(0);
+                b.call_void(helpers::MAP_UPDATE_ELEM, &[map, key, key, any]);
+                b.send(word, &[], &[Type::UserSymbol], true, |b, places| {
+                    if let [place] = places {
+                        b.put(*place, address, Size::B8);
+                        b.put(place.plus(PROCESS), process, Size::B8);
+                    }
+                });
+            },
+        );
+    }
+
     /// Hashes the `got` bytes of frames at `start`, which are followed by zeros, stores them
     /// if they are new, and writes the stack's value to `to`, which holds zeros.
-    fn keep_stack(&mut self, kind: Stack, start: Reg, got: Reg, to: Address) {
+    fn keep_stack(&mut self, word: &str, kind: Stack, start: Reg, got: Reg, to: Address) {
         let hash = self.hash_words(start, got);
         let shift = i64::from(kind.mode.frame_size().ilog2());
         let count = self.alu(AluOp::ShiftRight, got, shift);
         let key = self.temporary(VALUE, "the key of a stack's frames");
+        let process = match kind.is_user {
+            true => {
+                let ids = self.process_and_thread();
+                self.alu(AluOp::ShiftRight, ids, 32)
+            }
+            false => Operand::Imm(0),
+        };
         for at in [key, to] {
             self.put(at, hash, Size::B8);
+            self.put(at.plus(PROCESS), process, Size::B4);
             self.put(at.plus(FRAMES), count, Size::B4);
         }
-        self.put(key.plus(PROCESS), 0, Size::B4);
         let map = Operand::Map(self.plan.stack_map(&kind));
         let key = self.pointer(key);
         let known = self.call(helpers::MAP_LOOKUP_ELEM, &[map, key]);
@@ -109,19 +155,31 @@ impl Builder<'_> {
             |b| {
                 let args = [map, key, Operand::Reg(start), Operand::Imm(NO_EXIST)];
                 let code = b.call(helpers::MAP_UPDATE_ELEM, &args);
-                b.when(Comparison::NotEqual, code, 0, |b| {
-                    // Another program may have come first.
-                    b.when(Comparison::NotEqual, code, -EXISTS, |b| {
-                        b.fault(FaultKind::StackLost, "map_update_elem", code);
-                    });
-                });
+                b.when_else(
+                    Comparison::NotEqual,
+                    code,
+                    0,
+                    |b| {
+                        // Another program may have come first.
+                        b.when(Comparison::NotEqual, code, -EXISTS, |b| {
+                            b.fault(FaultKind::StackLost, "map_update_elem", code);
+                        });
+                    },
+                    |b| {
+                        if !kind.is_user || !kind.mode.has_names() {
+                            return;
+                        }
+                        b.send(word, &[], &[Type::Stack(kind)], true, |b, places| {
+                            if let [place] = places {
+                                b.put(*place, hash, Size::B8);
+                                b.put(place.plus(PROCESS), process, Size::B4);
+                                b.put(place.plus(FRAMES), count, Size::B4);
+                            }
+                        });
+                    },
+                );
             },
         );
-        if kind.is_user {
-            let ids = self.process_and_thread();
-            let process = self.alu(AluOp::ShiftRight, ids, 32);
-            self.put(to.plus(PROCESS), process, Size::B4);
-        }
     }
 
     /// A hash of the `got` bytes at `start`, two words at a time, in two lanes that the

@@ -28,6 +28,9 @@ const RING_BYTES: u32 = 1 << 22;
 /// records, as userspace needs a moment to detach what goes on sending them.
 const ENDS_RING_BYTES: u32 = 1 << 18;
 
+/// Parts of processes that are remembered as heard of.
+const SEEN_PARTS: u32 = 1 << 14;
+
 /// Bytes of a keyed aggregation's slot above which all CPUs share one: `max_map_keys` of them
 /// for each CPU would be too much memory to set aside.
 const LARGE_SLOT: u32 = 64;
@@ -93,6 +96,7 @@ pub fn run(
         wake_step: i64::from(ring_bytes / 4),
         zero: 0,
         stacks: Vec::new(),
+        seen_parts: MapId(u32::MAX),
         frame_limit: u32::try_from(config.on_stack_limit).unwrap_or(128).min(256),
         reports_reads,
     };
@@ -128,6 +132,16 @@ pub fn run(
         };
         let name = format!("stacks_{size}");
         internal(&mut manifest, &name, storage, MapRole::Stacks);
+    }
+    if usage.has_user_symbols {
+        let storage = Storage::Map {
+            kind: MapKind::Hash,
+            key_size: 16,
+            value_size: 8,
+            max_entries: SEEN_PARTS,
+            flags,
+        };
+        plan.seen_parts = internal(&mut manifest, "seen_parts", storage, MapRole::Seen);
     }
     plan.zero = global(&mut manifest.globals, "zeros", largest.next_multiple_of(8));
     plan.ring = internal(
@@ -262,12 +276,15 @@ struct Usage {
     read: HashSet<u32>,
     /// Bytes of the frames of the stacks that are taken.
     stacks: BTreeSet<u32>,
+    /// Whether addresses of processes are shown by name.
+    has_user_symbols: bool,
 }
 
 fn usage(program: &hir::Program) -> Usage {
     let mut usage = Usage {
         read: HashSet::new(),
         stacks: BTreeSet::new(),
+        has_user_symbols: false,
     };
     for clause in &program.clauses {
         hir::each_statement(&clause.body, &mut |statement| {
@@ -279,6 +296,7 @@ fn usage(program: &hir::Program) -> Usage {
             if let ExprKind::ReadAggregate { map, .. } = &expr.kind {
                 usage.read.insert(map.0);
             }
+            usage.has_user_symbols |= expr.ty == Type::UserSymbol;
             if let Type::Stack(stack) = &expr.ty
                 && stack.limit > 0
             {

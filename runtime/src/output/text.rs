@@ -161,6 +161,18 @@ fn write_stack(stack: &Stack, out: &mut Vec<u8>) {
 
 fn write_frame(stack: &Stack, frame: &Frame, out: &mut Vec<u8>) {
     let address = frame.address;
+    let line = |line: &Option<String>, out: &mut Vec<u8>| {
+        if let Some(line) = line {
+            put(out, format_args!("@{line}"));
+        }
+    };
+    if stack.mode == StackMode::Bpftrace {
+        for (name, at) in &frame.inlined {
+            put(out, format_args!("        [inlined] {name}"));
+            line(at, out);
+            out.push(b'\n');
+        }
+    }
     match (stack.mode, &frame.symbol) {
         (StackMode::Raw | StackMode::BuildId, _) => {
             if let Some(id) = frame.build_id {
@@ -173,12 +185,14 @@ fn write_frame(stack: &Stack, frame: &Frame, out: &mut Vec<u8>) {
         (StackMode::Bpftrace, _) if address == 0 => out.extend_from_slice(b"        0"),
         (StackMode::Bpftrace, Some((name, distance))) => {
             put(out, format_args!("        {name}+{distance}"));
+            line(&frame.line, out);
         }
         (StackMode::Bpftrace, None) => put(out, format_args!("        {address:#x}")),
         (StackMode::Perf, symbol) => {
             put(out, format_args!("\t{address:x} "));
             match symbol {
                 Some((name, distance)) => put(out, format_args!("{name}+{distance}")),
+                None if address == 0 => out.push(b'0'),
                 None => put(out, format_args!("{address:#x}")),
             }
             if stack.is_user {

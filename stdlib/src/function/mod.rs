@@ -103,4 +103,6 @@ pub(crate) static ACTIONS: &[&dyn Action] = &[
     &command::Cat,
     &maps::Clear,
     &maps::Zero,
+    &stacks::Ustack,
+    &symbols::Usym,
 ];

@@ -11,6 +11,8 @@ use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
 use rbt_compiler::types::{Stack, Type};
 use rbt_compiler::vocabulary::{ArgumentKind, Function, Needs};
+use rbt_runtime::vocabulary::{Action, Context, Flow};
+use rbt_runtime::{Error, Record};
 
 /// Frames of a stack whose limit is not given.
 const DEFAULT_LIMIT: u32 = 127;
@@ -128,7 +130,7 @@ fn set_limit(stack: &mut Stack, limit: &Expr, call: &hir::Call, cx: &mut Check<'
 
 fn lower(call: &hir::Call, to: Address, b: &mut Builder<'_>) {
     if let Type::Stack(stack) = call.ty {
-        b.stack(stack, to);
+        b.stack(&call.name, stack, to);
     }
 }
 
@@ -161,7 +163,19 @@ impl Function for Kstack {
     }
 }
 
+/// A new stack of a process: what the process has mapped is remembered.
+impl Action for Ustack {
+    fn perform(&self, record: &Record<'_>, _: &mut Context<'_, '_>) -> Result<Flow, Error> {
+        record.note_process(0)?;
+        Ok(Flow::Continue)
+    }
+}
+
 impl Function for Ustack {
+    fn sends_little(&self) -> bool {
+        true
+    }
+
     fn arity(&self) -> (usize, usize) {
         (0, 2)
     }

@@ -2,11 +2,13 @@
 
 use crate::word::word;
 use rbt_compiler::hir::{self, ExprKind};
-use rbt_compiler::ir::{Address, AluOp, Operand, Size};
+use rbt_compiler::ir::{Address, Operand};
 use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
 use rbt_compiler::types::{Type, U64};
 use rbt_compiler::vocabulary::Function;
+use rbt_runtime::vocabulary::{Action, Context, Flow};
+use rbt_runtime::{Error, Record};
 
 word! {
     /// `ksym`
@@ -81,6 +83,10 @@ impl Function for Ksym {
 }
 
 impl Function for Usym {
+    fn sends_little(&self) -> bool {
+        true
+    }
+
     fn arity(&self) -> (usize, usize) {
         (1, 1)
     }
@@ -92,11 +98,15 @@ impl Function for Usym {
 
     fn lower_into(&self, call: &hir::Call, to: Address, b: &mut Builder<'_>) {
         let address = address(call, b);
-        b.put(to, address, Size::B8);
-        let ids = b.process_and_thread();
-        // The process in the lower half, zeros in the upper.
-        let process = b.alu(AluOp::ShiftRight, ids, 32);
-        b.put(to.plus(8), process, Size::B8);
+        b.user_symbol(&call.name, address, to);
+    }
+}
+
+/// An address of a part of a process that is new: what the process has mapped is remembered.
+impl Action for Usym {
+    fn perform(&self, record: &Record<'_>, _: &mut Context<'_, '_>) -> Result<Flow, Error> {
+        record.note_process(0)?;
+        Ok(Flow::Continue)
     }
 }
 
