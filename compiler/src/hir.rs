@@ -249,7 +249,7 @@ impl fmt::Debug for AggregateUse {
 }
 
 /// A typed expression.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Expr {
     /// What it is.
     pub kind: ExprKind,
@@ -260,6 +260,18 @@ pub struct Expr {
     /// Whether a cast gave it its type, so that a literal's sign no longer follows its
     /// neighbour.
     pub is_cast: bool,
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = f.debug_struct("Expr");
+        parts.field("kind", &self.kind).field("ty", &self.ty);
+        parts.field("span", &self.span);
+        if self.is_cast {
+            parts.field("is_cast", &true);
+        }
+        parts.finish()
+    }
 }
 
 impl Expr {
