@@ -158,6 +158,7 @@ fn recipe(
     let (preamble, found) = pass::preamble::run(&tree.preamble, target);
     out.diagnostics.extend(found);
     let mut types = TypeTable::new(target);
+    types.define_headers(&preamble.header_items, &preamble.macros);
     out.diagnostics
         .extend(types.define(&preamble.items, &preamble.macros));
     let is_fixed = |name: &str| options.fixed_settings.contains(&config::modern_name(name));

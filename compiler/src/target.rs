@@ -59,8 +59,31 @@ pub trait Target {
     /// Boot-clock nanoseconds at which tracing starts: what `elapsed` counts from.
     fn start_time(&self) -> u64;
 
+    /// The text of a header that a script, or the header at the path `includer`, includes by
+    /// `"name"` or `<name>`; `None` if there is none.
+    fn header(&self, _name: &str, _is_quoted: bool, _includer: Option<&str>) -> Option<Header> {
+        None
+    }
+
+    /// Headers that are included in front of every script.
+    fn includes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The process given with `-p`, and whether a child was given with `-c`.
     fn traced_process(&self) -> TracedProcess;
+}
+
+/// A C header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Where it was found.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+    /// Whether it is one of the kernel's own, so that the kernel's type information knows
+    /// better what it defines.
+    pub is_kernel: bool,
 }
 
 /// A process-id namespace, as `bpf_get_ns_current_pid_tgid` wants it.

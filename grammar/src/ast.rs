@@ -80,6 +80,25 @@ pub enum RecordKind {
     Union,
 }
 
+/// `__attribute__((…))`: those that change a layout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// `packed`: no gaps.
+    pub is_packed: bool,
+    /// `aligned(n)`: at least that many bytes; 0 where it is not said.
+    pub align: u32,
+}
+
+impl Attributes {
+    /// Both together.
+    pub fn and(self, other: Attributes) -> Attributes {
+        Attributes {
+            is_packed: self.is_packed || other.is_packed,
+            align: self.align.max(other.align),
+        }
+    }
+}
+
 /// A C struct or union definition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CRecord {
@@ -89,8 +108,8 @@ pub struct CRecord {
     pub name: Option<Name>,
     /// Members in order.
     pub fields: Vec<CField>,
-    /// `__attribute__((packed))` stood before the tag or after the `}`.
-    pub is_packed: bool,
+    /// What stood before the tag or after the `}`.
+    pub attributes: Attributes,
     /// From the keyword to the closing brace.
     pub span: Span,
 }
@@ -110,6 +129,8 @@ pub struct CField {
     pub is_function_pointer: bool,
     /// Width in bits of a bit-field.
     pub bits: Option<Expr>,
+    /// What stood behind the declarator.
+    pub attributes: Attributes,
     /// The whole declarator.
     pub span: Span,
 }

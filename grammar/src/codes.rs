@@ -96,9 +96,10 @@ codes! {
         "Scripts may begin with `#define`, `#undef`, `#include` and conditions from `#if` to \
          `#endif`. A condition is a number made of integers, macros, operators and \
          `defined(NAME)`.";
-    INCLUDE = 21, "a header that is not read",
-        "rbt does not read C headers. Structs, enums and typedefs of the kernel are there \
-         without them; a macro of a header has to be defined by the script with `#define`.";
+    INCLUDE = 21, "a header that is not found",
+        "Headers are looked for in the folders of `-I`, then among those of the kernel and of the \
+         system. Structs, enums and typedefs of the kernel are there without them; a macro of a \
+         header that is not installed has to be defined by the script with `#define`.";
     C_DEFINITION = 22, "a C definition without a layout",
         "To know where the members of a struct lie, rbt needs complete types for all of them, \
          and constants for lengths and widths: integers, enumerators, macros, `sizeof`. \

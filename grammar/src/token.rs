@@ -4,7 +4,7 @@
 //! there. It never knows where it stands: what a token means in its place is decided in
 //! `lexer`, which turns every [`Raw`] into a [`Token`].
 
-use crate::ast::AttachPoint;
+use crate::ast::{AttachPoint, Attributes};
 use logos::Logos;
 
 /// A token as regular expressions see it.
@@ -234,8 +234,8 @@ pub(crate) enum Token<'s> {
     CName(&'s str),
     /// `(*name)(…)`, whole.
     CFunctionPointer(&'s str),
-    /// `__attribute__((…))`; whether it says `packed`.
-    CAttribute(bool),
+    /// `__attribute__((…))`
+    CAttribute(Attributes),
 
     // Where something was reported and left out.
     ErrorExpression,

@@ -6,6 +6,7 @@
 
 mod features;
 mod functions;
+mod headers;
 mod tracefs;
 
 use std::cell::{OnceCell, RefCell};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use rbt_compiler::arch::Arch;
 use rbt_compiler::btf::Btf;
-use rbt_compiler::target::{Feature, PidNamespace, Target, TargetError, TracedProcess};
+use rbt_compiler::target::{Feature, Header, PidNamespace, Target, TargetError, TracedProcess};
 use rbt_grammar::codes;
 use rbt_grammar::diagnostic::{Diagnostic, Severity};
 
@@ -323,6 +324,17 @@ impl Target for Host {
 
     fn start_time(&self) -> u64 {
         *self.start_time.get_or_init(|| sys::now(sys::ClockId::Boot))
+    }
+
+    fn header(&self, name: &str, is_quoted: bool, includer: Option<&str>) -> Option<Header> {
+        headers::find(&self.files, name, is_quoted, includer)
+    }
+
+    fn includes(&self) -> Vec<String> {
+        let includes = self.files.includes.iter();
+        includes
+            .map(|file| file.to_string_lossy().into_owned())
+            .collect()
     }
 
     fn traced_process(&self) -> TracedProcess {

@@ -452,10 +452,11 @@ fn bit_field(
     let whole = unsigned(bytes, 0, shape.size() as usize)?;
     let spare = 64 - u32::from(width.clamp(1, 64));
     let low = whole.checked_shr(u32::from(first)).unwrap_or(0) << spare;
+    // The language masks the bits and extends no sign.
     Ok(match shape {
         Shape::Int {
             is_signed: true, ..
-        } => Value::Int(low as i64 >> spare),
+        } => Value::Int((low >> spare).cast_signed()),
         Shape::Bool => Value::Bool(low != 0),
         _ => Value::Unsigned(low >> spare),
     })

@@ -126,7 +126,7 @@ impl Builder<'_> {
                     Some(bits) => {
                         let size = Size::from_bytes(expr.ty.size()).unwrap_or(Size::B8);
                         let whole = self.load(at, size);
-                        self.bit_field(whole.into(), *bits, &expr.ty)
+                        self.bit_field(whole.into(), *bits)
                     }
                 }
             }
@@ -617,7 +617,7 @@ impl Builder<'_> {
         };
         match field.bits {
             None => self.normalize(value, &field.ty),
-            Some(bits) => self.bit_field(value, bits, &field.ty),
+            Some(bits) => self.bit_field(value, bits),
         }
     }
 
@@ -670,23 +670,19 @@ impl Builder<'_> {
         let size = Size::from_bytes(access.ty.size()).unwrap_or(Size::B8);
         let value = self.read_scalar(base, offset, size, space);
         match access.bits {
-            Some(bits) => self.bit_field(value.into(), bits, access.ty),
+            Some(bits) => self.bit_field(value.into(), bits),
             None if access.ty.is_signed() => self.sign_extend(value, size),
             None => value.into(),
         }
     }
 
-    /// The bits of a field, from the integer that holds them.
-    fn bit_field(&mut self, whole: Operand, (first, width): (u8, u8), ty: &Type) -> Operand {
+    /// The bits of a field, from the integer that holds them: shifted and masked, without a
+    /// sign, whatever their type.
+    fn bit_field(&mut self, whole: Operand, (first, width): (u8, u8)) -> Operand {
         let left = 64_i64 - i64::from(first) - i64::from(width);
         let raised = self.alu(AluOp::ShiftLeft, whole, left.clamp(0, 63));
         let down = (64 - i64::from(width)).clamp(0, 63);
-        let op = if ty.is_signed() {
-            AluOp::ArithmeticShiftRight
-        } else {
-            AluOp::ShiftRight
-        };
-        self.alu(op, raised, down)
+        self.alu(AluOp::ShiftRight, raised, down)
     }
 
     /// An element by a computed index: zero outside.

@@ -10,9 +10,10 @@ use super::kernel::bit_field;
 use super::{TypeTable, names};
 use crate::btf::TypeId;
 use crate::pass::preamble::Macros;
-use crate::types::{Encoding, EnumRef, Field, I8, Origin, Space, StructRef, Type};
+use crate::types::{Encoding, EnumRef, Field, I8, Origin, Space, StructRef, Type, U8};
 use rbt_grammar::ast::{
-    BinaryOp, CBase, CEnum, CField, CItem, CRecord, Expr, ExprKind, RecordKind, TagKind, UnaryOp,
+    Attributes, BinaryOp, CBase, CEnum, CField, CItem, CRecord, Expr, ExprKind, RecordKind,
+    TagKind, UnaryOp,
 };
 use rbt_grammar::diagnostic::{Diagnostic, Diagnostics};
 use rbt_grammar::{Span, codes};
@@ -60,6 +61,8 @@ pub(super) enum CType {
     Pointer(Box<CType>),
     /// An array.
     Array(Box<CType>, u32),
+    /// A floating-point number of that many bytes, aligned to them.
+    Float(u32),
 }
 
 impl Definition {
@@ -99,6 +102,17 @@ impl TypeTable<'_> {
             }
         }
         define.diagnostics
+    }
+
+    /// Takes the definitions of headers: those that have a layout here, the first of each name.
+    /// The script may define the same names again.
+    pub fn define_headers(&mut self, items: &[CItem], macros: &Macros) {
+        if items.is_empty() {
+            return;
+        }
+        self.define(items, macros);
+        let tags = self.script_tags.keys().chain(self.script_enums.keys());
+        self.header_names = tags.cloned().collect();
     }
 
     /// The members of a script's struct, as they stand.
@@ -144,6 +158,7 @@ impl TypeTable<'_> {
             }),
             CType::Named(name) => self.named(name, space).unwrap_or(Type::Void),
             CType::Pointer(to) => Type::Pointer(Rc::new(self.script_type(to, space)), space),
+            CType::Float(size) => Type::Array(Rc::new(U8), *size),
             CType::Array(element, count) => match self.script_type(element, space) {
                 Type::Int(int) if int.size == 1 && int.is_signed && *count > 0 => Type::Str(*count),
                 element => Type::Array(Rc::new(element), *count),
@@ -159,6 +174,7 @@ impl TypeTable<'_> {
                 Some((u64::from(definition.size), definition.align))
             }
             CType::Pointer(_) => Some((8, 8)),
+            CType::Float(size) => Some((u64::from(*size), *size)),
             CType::Array(element, count) => {
                 let (size, align) = self.c_layout(element)?;
                 Some((size.checked_mul(u64::from(*count))?, align))
@@ -204,7 +220,7 @@ impl Define<'_, '_> {
         let is_union = record.kind == RecordKind::Union;
         let mut layout = RecordLayout {
             is_union,
-            is_packed: record.is_packed,
+            is_packed: record.attributes.is_packed,
             bits: 0,
             end: 0,
             align: 1,
@@ -225,6 +241,9 @@ impl Define<'_, '_> {
                 is_good = false;
             }
         }
+        layout.align = layout
+            .align
+            .max(self.alignment(record.attributes, record.span));
         let bytes = layout.end.div_ceil(8);
         let size = bytes.next_multiple_of(u64::from(layout.align));
         if size > MOST_BYTES {
@@ -233,6 +252,7 @@ impl Define<'_, '_> {
         }
         if let Some(tag) = record.name.as_ref()
             && self.table.script_tags.contains_key(name)
+            && !self.table.header_names.contains(name)
         {
             let message = format!("'{name}' is defined twice");
             self.error(message, tag.span, "the second definition");
@@ -272,6 +292,13 @@ impl Define<'_, '_> {
             self.error("a member needs a complete type", field.span, here);
             return None;
         };
+        let is_packed = layout.is_packed || field.attributes.is_packed;
+        let own = if is_packed && field.bits.is_none() {
+            1
+        } else {
+            align
+        };
+        let align = own.max(self.alignment(field.attributes, field.span));
         if size > MOST_BYTES {
             self.error("this member is too large", field.span, "more than 16 MiB");
             return None;
@@ -307,6 +334,17 @@ impl Define<'_, '_> {
         Some(member)
     }
 
+    /// The alignment that attributes ask for, 1 if none.
+    fn alignment(&mut self, attributes: Attributes, span: Span) -> u32 {
+        let align = attributes.align.max(1);
+        if align.is_power_of_two() && u64::from(align) <= MOST_BYTES {
+            return align;
+        }
+        let here = format!("{align} is none that a machine has");
+        self.error("an alignment is a power of two", span, &here);
+        1
+    }
+
     fn field_type(&mut self, field: &CField, nested: u32) -> Option<CType> {
         let mut ty = match &field.base {
             CBase::Named(name) => self.named(&name.node),
@@ -338,6 +376,9 @@ impl Define<'_, '_> {
         }
         match name {
             "char" => CType::Known(I8),
+            "float" => CType::Float(4),
+            "double" => CType::Float(8),
+            "long double" | "double long" | "__float128" => CType::Float(16),
             name => match names::well_known(name) {
                 Some(ty) => CType::Known(ty),
                 None => CType::Named(Rc::from(name)),
@@ -374,7 +415,8 @@ impl Define<'_, '_> {
         }
         if let Some(name) = &e.name {
             let enums = &mut self.table.script_enums;
-            if enums.insert(name.node.clone(), found).is_some() {
+            let is_again = enums.insert(name.node.clone(), found).is_some();
+            if is_again && !self.table.header_names.contains(&name.node) {
                 let message = format!("'{}' is defined twice", name.node);
                 self.error(message, name.span, "the second definition");
             }
@@ -467,7 +509,6 @@ struct RecordLayout {
 impl RecordLayout {
     /// The bit at which a member of `size` bytes begins.
     fn place(&mut self, size: u64, align: u32) -> u64 {
-        let align = if self.is_packed { 1 } else { align };
         self.align = self.align.max(align);
         let at = self.bits.next_multiple_of(u64::from(align) * 8);
         self.take(at, size.saturating_mul(8));

@@ -25,7 +25,7 @@ use crate::types::{EnumRef, Field, Origin, Space, StructRef, Type};
 use define::Definition;
 use rbt_grammar::ast::TagKind;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Structs inside structs that are looked into. C programmers stop at four or five.
 const MOST_NESTED: u32 = 32;
@@ -48,6 +48,8 @@ pub struct TypeTable<'t> {
     script_typedefs: HashMap<String, define::CType>,
     /// Enumerators of the script.
     script_enumerators: HashMap<String, (Type, i64)>,
+    /// Tags that headers defined, so that the script may define them again.
+    header_names: HashSet<String>,
     /// Enums of the kernel that were asked for.
     kernel_enums: RefCell<HashMap<TypeId, EnumRef>>,
 }
@@ -62,6 +64,7 @@ impl<'t> TypeTable<'t> {
             script_enums: HashMap::new(),
             script_typedefs: HashMap::new(),
             script_enumerators: HashMap::new(),
+            header_names: HashSet::new(),
             kernel_enums: RefCell::new(HashMap::new()),
         }
     }

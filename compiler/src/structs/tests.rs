@@ -5,7 +5,9 @@ use crate::artifact::{MapId, Shape};
 use crate::fixture::Fixture;
 use crate::pass::preamble::{self, Macros};
 use crate::types::{I32, I64, U8, U32, U64};
-use rbt_grammar::ast::{CBase, CEnum, CField, CItem, CRecord, Expr, ExprKind, RecordKind, UnaryOp};
+use rbt_grammar::ast::{
+    Attributes, CBase, CEnum, CField, CItem, CRecord, Expr, ExprKind, RecordKind, UnaryOp,
+};
 use rbt_grammar::{Span, Spanned};
 
 fn kernel_struct(table: &TypeTable<'_>, name: &str) -> StructRef {
@@ -244,6 +246,7 @@ fn member(ty: &str, text: &str) -> CField {
         dimensions: Vec::new(),
         is_function_pointer: false,
         bits: None,
+        attributes: Attributes::default(),
         span: Span::default(),
     }
 }
@@ -274,7 +277,7 @@ fn record(kind: RecordKind, tag: &str, fields: Vec<CField>) -> CRecord {
         kind,
         name: (!tag.is_empty()).then(|| name(tag)),
         fields,
-        is_packed: false,
+        attributes: Attributes::default(),
         span: Span::default(),
     }
 }
@@ -311,7 +314,7 @@ fn scripts_are_laid_out_as_c_lays_them_out() {
             bits("long", "e", 60),
         ],
     );
-    packed.is_packed = true;
+    packed.attributes.is_packed = true;
     let items = [
         structure(
             "A",

@@ -9,7 +9,7 @@ use crate::source::{Span, Spanned};
 pub(crate) struct RecordHead {
     start: usize,
     kind: RecordKind,
-    is_packed: bool,
+    attributes: Attributes,
 }
 
 /// What one C declarator adds to the type in front of it.
@@ -20,6 +20,7 @@ pub(crate) struct Declarator {
     dimensions: Vec<Expr>,
     is_function_pointer: bool,
     bits: Option<Expr>,
+    attributes: Attributes,
     span: Span,
 }
 
@@ -29,14 +30,14 @@ impl Builder<'_> {
         head: RecordHead,
         name: Option<Name>,
         fields: Vec<CField>,
-        is_packed: bool,
+        attributes: Attributes,
         r: usize,
     ) -> CRecord {
         CRecord {
             kind: head.kind,
             name,
             fields,
-            is_packed: head.is_packed || is_packed,
+            attributes: head.attributes.and(attributes),
             span: self.span(head.start, r),
         }
     }
@@ -84,6 +85,7 @@ impl Builder<'_> {
             dimensions: d.dimensions,
             is_function_pointer: d.is_function_pointer,
             bits: d.bits,
+            attributes: d.attributes,
             span: base.span.to(d.span),
         };
         all.into_iter().map(field).collect()
@@ -97,6 +99,7 @@ impl Builder<'_> {
             dimensions: Vec::new(),
             is_function_pointer: false,
             bits: None,
+            attributes: Attributes::default(),
             span: base.span,
         };
         self.c_fields(base, vec![nothing])
@@ -118,6 +121,7 @@ impl Builder<'_> {
         name: Name,
         dimensions: Vec<Expr>,
         bits: Option<TallExpr>,
+        attributes: Attributes,
         r: usize,
     ) -> Declarator {
         Declarator {
@@ -126,6 +130,7 @@ impl Builder<'_> {
             dimensions,
             is_function_pointer: false,
             bits: bits.map(|e| e.node),
+            attributes,
             span: self.span(l, r),
         }
     }
@@ -143,6 +148,7 @@ impl Builder<'_> {
             dimensions: Vec::new(),
             is_function_pointer: true,
             bits: None,
+            attributes: Attributes::default(),
             span: self.span(l, r),
         }
     }
@@ -155,6 +161,7 @@ impl Builder<'_> {
             dimensions: Vec::new(),
             is_function_pointer: false,
             bits: Some(bits.node),
+            attributes: Attributes::default(),
             span: self.span(l, r),
         }
     }
@@ -165,11 +172,11 @@ impl Builder<'_> {
     }
 }
 
-pub(crate) fn record_head(start: usize, kind: RecordKind, is_packed: bool) -> RecordHead {
+pub(crate) fn record_head(start: usize, kind: RecordKind, attributes: Attributes) -> RecordHead {
     RecordHead {
         start,
         kind,
-        is_packed,
+        attributes,
     }
 }
 

@@ -8,6 +8,7 @@
 use super::body::{Flow, plain};
 use super::lookahead::{is_c_word, is_qualifier};
 use super::{Lexer, MAX_NESTING};
+use crate::ast::Attributes;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::token::{Raw, Token};
@@ -251,9 +252,25 @@ impl<'s> Lexer<'s> {
         };
         let text = self.text.get(open..close).unwrap_or("");
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let is_packed = |w: &str| w == "packed" || w == "__packed__";
-        let packed = text.split(|c| !is_word(c)).any(is_packed);
-        self.put(Token::CAttribute(packed), at, close);
+        let mut attributes = Attributes::default();
+        let mut words = text.split(|c| !is_word(c)).filter(|word| !word.is_empty());
+        while let Some(word) = words.next() {
+            match word.trim_matches('_') {
+                "packed" => attributes.is_packed = true,
+                "aligned" => {
+                    // Without a number: the most any type of the machine needs.
+                    let number = words.clone().next().and_then(|n| n.parse().ok());
+                    attributes.align = attributes.align.max(number.unwrap_or(16));
+                }
+                _ => {}
+            }
+        }
+        // Between a type and its name an attribute is the type's own and changes no layout.
+        if matches!(self.tokens.last().map(|t| &t.1), Some(Token::CType(_))) {
+            self.at = close;
+            return Flow::Continue;
+        }
+        self.put(Token::CAttribute(attributes), at, close);
         Flow::Continue
     }
 

@@ -174,9 +174,7 @@ impl Printer {
         self.indent -= 1;
         self.line();
         self.put("}");
-        if record.is_packed {
-            self.put(" __attribute__((packed))");
-        }
+        self.attributes(record.attributes);
     }
 
     pub(super) fn c_enum(&mut self, definition: &CEnum) {
@@ -233,6 +231,16 @@ impl Printer {
             self.put(" : ");
             self.expr(bits, Level::Lowest);
         }
+        self.attributes(field.attributes);
         self.put(";");
+    }
+
+    fn attributes(&mut self, attributes: Attributes) {
+        if attributes.is_packed {
+            self.put(" __attribute__((packed))");
+        }
+        if attributes.align > 0 {
+            let _ = write!(self.text, " __attribute__((aligned({})))", attributes.align);
+        }
     }
 }

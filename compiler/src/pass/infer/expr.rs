@@ -147,15 +147,19 @@ impl Infer<'_, '_> {
     }
 
     fn identifier(&mut self, name: &str, span: Span) -> Expr {
-        if let Some(text) = self.input.macros.get(name) {
-            let text = text.text.clone();
-            return self.define(name, &text, span);
+        let found = self.input.macros.get(name).filter(|m| !m.has_parameters);
+        // What a script defines wins over the language's words; what a header defines does not.
+        if found.is_some_and(|found| !found.is_of_header) {
+            return self.define(name, span);
         }
         if name == "args" {
             return self.arguments(span);
         }
         if let Some(word) = self.input.vocabulary.builtin(name) {
             return self.builtin(word, name, span);
+        }
+        if found.is_some() {
+            return self.define(name, span);
         }
         if let Some(word) = self.input.vocabulary.function(name)
             && word.is_value()
@@ -184,7 +188,15 @@ impl Infer<'_, '_> {
     }
 
     /// What a `#define`d name stands for, at the place of its use.
-    fn define(&mut self, name: &str, text: &str, span: Span) -> Expr {
+    fn define(&mut self, name: &str, span: Span) -> Expr {
+        let text = self.input.macros.expanded(name).unwrap_or_default();
+        if text.trim() == name {
+            // It names itself, as headers do beside their enumerators.
+            if let Some((ty, value)) = self.input.types.enumerator(name) {
+                return Expr::int(value, ty, span);
+            }
+        }
+        let text = text.as_str();
         let mut sources = SourceMap::new();
         let id = sources.add(name, text);
         let parsed = sources.get(id).and_then(|source| {

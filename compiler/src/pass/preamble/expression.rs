@@ -1,37 +1,22 @@
 //! The numbers that preprocessor expressions stand for.
 //!
-//! Takes a text and the macros it may name; gives a number, or nothing. Ends on any input:
-//! both the depth and the number of operands are limited.
+//! Takes a text in which macros have been replaced; gives a number, or nothing. Ends on any
+//! input: the depth is limited.
 
-use super::{Macros, split_word};
+use super::split_word;
 use crate::structs::apply;
 use rbt_grammar::ast::BinaryOp;
 
-/// Expressions inside expressions, macros inside macros.
+/// Expressions inside expressions.
 const MOST_NESTED: u32 = 64;
 
-/// Tokens read for one value: macros that double each other end here.
-const MOST_TOKENS: u32 = 1 << 16;
-
 /// The value of all of `text`; `None` if it is not a constant expression.
-pub(super) fn evaluate(macros: &Macros, text: &str, unknown: Unknown) -> Option<i64> {
-    evaluate_within(macros, text, unknown, MOST_NESTED, &mut MOST_TOKENS.clone())
-}
-
-fn evaluate_within(
-    macros: &Macros,
-    text: &str,
-    unknown: Unknown,
-    nested: u32,
-    left: &mut u32,
-) -> Option<i64> {
+pub(super) fn evaluate(text: &str, unknown: Unknown) -> Option<i64> {
     let mut reader = Reader {
-        macros,
         rest: text,
         unknown,
-        left,
     };
-    let value = reader.binary(0, nested)?;
+    let value = reader.binary(0, MOST_NESTED)?;
     reader.peek().is_none().then_some(value)
 }
 
@@ -46,10 +31,8 @@ pub(super) enum Unknown {
 
 /// Reads a constant expression off a text.
 struct Reader<'a> {
-    macros: &'a Macros,
     rest: &'a str,
     unknown: Unknown,
-    left: &'a mut u32,
 }
 
 /// Binary operators by how tightly they bind, longer spellings before their beginnings.
@@ -119,7 +102,6 @@ impl Reader<'_> {
 
     fn operand(&mut self, nested: u32) -> Option<i64> {
         let nested = nested.checked_sub(1)?;
-        *self.left = self.left.checked_sub(1)?;
         match self.peek()? {
             '(' => {
                 self.take("(");
@@ -148,15 +130,9 @@ impl Reader<'_> {
                 if c.is_ascii_digit() {
                     return integer(word);
                 }
-                match self.macros.get(word).filter(|m| !m.has_parameters) {
-                    Some(found) => {
-                        let text = &found.text;
-                        evaluate_within(self.macros, text, self.unknown, nested, self.left)
-                    }
-                    None => match self.unknown {
-                        Unknown::IsZero => Some(0),
-                        Unknown::Fails => None,
-                    },
+                match self.unknown {
+                    Unknown::IsZero => Some(0),
+                    Unknown::Fails => None,
                 }
             }
             _ => None,

@@ -1,17 +1,21 @@
 //! What the preprocessor would do to a script's preamble.
 //!
 //! Takes preprocessor lines and C definitions in order; gives the definitions that are not
-//! switched off, and the macros by name. Headers are never read: the types they would supply
-//! come from BTF. Function-like macros are remembered but cannot be called.
+//! switched off, and the macros by name. Headers are asked of the target; one that it does not
+//! have is no loss where the kernel describes its types. Macros with parameters serve other
+//! macros and the conditions; an expression of the script cannot call them.
 
+mod expand;
 mod expression;
+mod header;
+mod token;
 
 use crate::target::Target;
 use expression::Unknown;
 use rbt_grammar::ast::CItem;
 use rbt_grammar::diagnostic::{Diagnostic, Diagnostics};
 use rbt_grammar::{Span, Spanned, codes};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Set wherever the kernel describes its types, so that scripts can do without headers.
 const HAVE_BTF: &str = "BPFTRACE_HAVE_BTF";
@@ -19,8 +23,10 @@ const HAVE_BTF: &str = "BPFTRACE_HAVE_BTF";
 /// The preamble after preprocessing.
 #[derive(Clone, Debug, Default)]
 pub struct Preamble {
-    /// Definitions that count, in order; no directives among them.
+    /// Definitions of the script that count, in order; no directives among them.
     pub items: Vec<CItem>,
+    /// Those of the headers it includes, in order.
+    pub header_items: Vec<CItem>,
     /// Macros as they stand at its end.
     pub macros: Macros,
 }
@@ -38,6 +44,12 @@ pub struct MacroText {
     pub text: String,
     /// It was defined with parameters, so that a bare use means nothing.
     pub has_parameters: bool,
+    /// Their names, in order.
+    pub parameters: Vec<String>,
+    /// The name of all arguments behind those, if it takes any number: `__VA_ARGS__`, mostly.
+    pub rest: Option<String>,
+    /// A header defined it, not the script.
+    pub is_of_header: bool,
     /// The directive.
     pub span: Span,
 }
@@ -48,6 +60,12 @@ impl Macros {
         self.definitions.get(name)
     }
 
+    /// The text a macro stands for, with the macros in it replaced; `None` if that becomes
+    /// too much.
+    pub fn expanded(&self, name: &str) -> Option<String> {
+        expand::expanded(self, name)
+    }
+
     /// All names, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.definitions.keys().map(String::as_str)
@@ -55,8 +73,8 @@ impl Macros {
 
     /// The number a macro stands for, if it is one.
     pub fn value(&self, name: &str) -> Option<i64> {
-        let found = self.get(name).filter(|m| !m.has_parameters)?;
-        expression::evaluate(self, &found.text, Unknown::Fails)
+        self.get(name).filter(|m| !m.has_parameters)?;
+        expression::evaluate(&self.expanded(name)?, Unknown::Fails)
     }
 }
 
@@ -67,7 +85,16 @@ pub fn run(items: &[CItem], target: &dyn Target) -> (Preamble, Diagnostics) {
         preamble: Preamble::default(),
         branches: Vec::new(),
         diagnostics: Vec::new(),
+        files: Vec::new(),
+        once: HashSet::new(),
+        header_bytes: 0,
+        header_count: 0,
+        pending: Vec::new(),
+        declared: Vec::new(),
     };
+    for file in target.includes() {
+        walk.include(&format!("\"{file}\""), Span::default());
+    }
     for item in items {
         match item {
             CItem::Directive(line) => walk.directive(line),
@@ -96,6 +123,17 @@ struct Walk<'t> {
     preamble: Preamble,
     branches: Vec<Branch>,
     diagnostics: Diagnostics,
+    /// Paths of the headers that are being read, outermost first.
+    files: Vec<String>,
+    /// Paths of those that want to be read once only.
+    once: HashSet<String>,
+    /// How many headers were read so far, and their bytes.
+    header_count: usize,
+    header_bytes: usize,
+    /// What was read of a header since the last change of a macro.
+    pending: Vec<token::Token>,
+    /// What was expanded of it and not taken as a declaration yet.
+    declared: Vec<token::Token>,
 }
 
 impl Walk<'_> {
@@ -104,16 +142,23 @@ impl Walk<'_> {
     }
 
     fn error(&mut self, message: impl Into<String>, span: Span, here: &str) {
+        if !self.files.is_empty() {
+            return;
+        }
         let error = Diagnostic::error(codes::PREPROCESSOR, message, span, here);
         self.diagnostics.push(error);
     }
 
     fn directive(&mut self, line: &Spanned<String>) {
         let text = without_comments(&line.node);
-        let text = text.trim().trim_start_matches('#').trim_start();
-        let (word, rest) = split_word(text);
+        let text = text.trim().trim_start_matches('#');
+        self.directive_text(text, line.span);
+    }
+
+    /// A directive without its `#` and comments.
+    fn directive_text(&mut self, text: &str, span: Span) {
+        let (word, rest) = split_word(text.trim_start());
         let rest = rest.trim();
-        let span = line.span;
         match word {
             "if" => {
                 let holds = self.is_active() && self.condition(rest, span);
@@ -140,21 +185,63 @@ impl Walk<'_> {
                 let (name, _) = split_word(rest);
                 self.preamble.macros.definitions.remove(name);
             }
-            "include" => {
-                let warning = Diagnostic::warning(
-                    codes::INCLUDE,
-                    format!("{rest} is not read"),
-                    span,
-                    "types come from the kernel instead",
-                );
-                self.diagnostics.push(warning.help(format!(
-                    "leave it out, or put it between `#ifndef {HAVE_BTF}` and `#endif`"
-                )));
+            "include" | "include_next" => self.include(rest, span),
+            "pragma" if rest.trim() == "once" => {
+                if let Some(file) = self.files.last() {
+                    self.once.insert(file.clone());
+                }
             }
             "error" => self.error(rest, span, "the script says so"),
             "" | "pragma" | "warning" | "line" | "ident" => {}
             word => self.error(format!("unknown directive `#{word}`"), span, ""),
         }
+    }
+
+    /// Reads the header that `<x.h>` or `"x.h"` names.
+    fn include(&mut self, rest: &str, span: Span) {
+        let expanded;
+        let rest = if rest.starts_with(['<', '"']) {
+            rest
+        } else {
+            let tokens = expand::expand(&self.preamble.macros, token::split(rest));
+            expanded = token::write(&tokens.unwrap_or_default());
+            expanded.as_str()
+        };
+        let quoted = |open: char, close: char| {
+            let (name, _) = rest.strip_prefix(open)?.split_once(close)?;
+            Some(name.to_owned())
+        };
+        let is_quoted = rest.starts_with('"');
+        let Some(name) = quoted('<', '>').or_else(|| quoted('"', '"')) else {
+            self.error(
+                "`#include` needs a file",
+                span,
+                "`<file.h>` or `\"file.h\"`",
+            );
+            return;
+        };
+        let includer = self.files.last().map(String::as_str);
+        if let Some(header) = self.target.header(&name, is_quoted, includer) {
+            self.header(&header, span);
+            return;
+        }
+        if !self.files.is_empty() {
+            return;
+        }
+        let message = format!("'{name}' file not found");
+        let diagnostic = if self.target.btf().is_ok() {
+            Diagnostic::warning(
+                codes::INCLUDE,
+                message,
+                span,
+                "types come from the kernel instead",
+            )
+        } else {
+            Diagnostic::error(codes::INCLUDE, message, span, "what it defines is missing")
+        };
+        self.diagnostics.push(diagnostic.help(format!(
+            "name its folder with -I, or put the line between `#ifndef {HAVE_BTF}` and `#endif`"
+        )));
     }
 
     fn open(&mut self, holds: bool, span: Span) {
@@ -196,7 +283,9 @@ impl Walk<'_> {
 
     fn condition(&mut self, text: &str, span: Span) -> bool {
         let text = self.without_defined(text);
-        match expression::evaluate(&self.preamble.macros, &text, Unknown::IsZero) {
+        let expanded = expand::expand(&self.preamble.macros, token::split(&text));
+        let text = expanded.map(|tokens| token::write(&tokens));
+        match text.and_then(|text| expression::evaluate(&text, Unknown::IsZero)) {
             Some(value) => value != 0,
             None => {
                 self.error("this condition is not a number", span, "it counts as false");
@@ -248,14 +337,29 @@ impl Walk<'_> {
             return;
         }
         let has_parameters = text.starts_with('(');
-        let text = if has_parameters {
-            text.split_once(')').map_or("", |(_, text)| text)
-        } else {
-            text
+        let (mut parameters, mut others) = (Vec::new(), None);
+        let text = match text.strip_prefix('(').and_then(|text| text.split_once(')')) {
+            Some((list, text)) => {
+                for parameter in list.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+                    match parameter.strip_suffix("...") {
+                        Some(name) => {
+                            let name = if name.is_empty() { "__VA_ARGS__" } else { name };
+                            others = Some(name.trim().to_owned());
+                        }
+                        None => parameters.push(parameter.to_owned()),
+                    }
+                }
+                text
+            }
+            None if has_parameters => "",
+            None => text,
         };
         let definition = MacroText {
             text: text.trim().to_owned(),
             has_parameters,
+            parameters,
+            rest: others,
+            is_of_header: !self.files.is_empty(),
             span,
         };
         let definitions = &mut self.preamble.macros.definitions;
@@ -333,6 +437,7 @@ mod tests {
             dimensions: Vec::new(),
             is_function_pointer: false,
             bits: None,
+            attributes: Default::default(),
             span: Span::default(),
         }
     }
@@ -444,7 +549,7 @@ mod tests {
                 "no luck",
                 "`#define` needs a name",
                 "`#define` needs a name",
-                "\"x.h\" is not read",
+                "'x.h' file not found",
                 "`#ifdef` needs a name",
             ]
         );
