@@ -288,6 +288,9 @@ pub enum Shape {
     Mac,
     /// Sixteen bytes: a number of [`Manifest::texts`] (the format) and boot-clock nanoseconds.
     Timestamp,
+    /// Sixteen bytes: a number of [`Manifest::texts`] (a filter of hierarchies) and a cgroup's
+    /// id, shown as the cgroup's paths.
+    CgroupPath,
     /// Eight bytes: a user id that is shown as the user's name.
     Username,
     /// Eight bytes: number of a [`Manifest::sites`] entry, shown as its text.
@@ -398,7 +401,7 @@ impl Shape {
                 .map(|field| field.offset.saturating_add(field.shape.size()))
                 .max()
                 .unwrap_or(0),
-            Shape::UserSymbol | Shape::Timestamp | Shape::Stack { .. } => 16,
+            Shape::UserSymbol | Shape::Timestamp | Shape::CgroupPath | Shape::Stack { .. } => 16,
             Shape::Inet => 20,
             Shape::Mac => 6,
         }

@@ -290,6 +290,13 @@ impl Expr {
         Expr::new(ExprKind::Int(value), ty, span)
     }
 
+    /// A string constant.
+    pub fn text(text: &str, span: Span) -> Self {
+        let bytes = text.as_bytes().to_vec();
+        let size = u32::try_from(bytes.len() + 1).unwrap_or(u32::MAX);
+        Expr::new(ExprKind::Str(bytes), Type::Str(size), span)
+    }
+
     /// The integer, if it is a constant; the bits of an unsigned one.
     pub fn as_int(&self) -> Option<i64> {
         match self.kind {

@@ -60,6 +60,8 @@ pub enum Type {
     Mac,
     /// A formatted time.
     Timestamp,
+    /// The paths of a cgroup, looked up when it is shown: its id and a filter's text number.
+    CgroupPath,
     /// A user id shown as a name.
     Username,
     /// The number of a probe's site, shown as its text.
@@ -221,7 +223,7 @@ impl Type {
             Type::Struct(s) => s.size,
             Type::Tuple(elements) => layout(elements.iter()).size,
             Type::Record(fields) => layout(fields.iter().map(|(_, ty)| ty)).size,
-            Type::Stack(_) | Type::UserSymbol | Type::Timestamp => 16,
+            Type::Stack(_) | Type::UserSymbol | Type::Timestamp | Type::CgroupPath => 16,
             Type::Inet => 20,
             Type::Mac => 6,
         }
@@ -240,6 +242,7 @@ impl Type {
             | Type::Stack(_)
             | Type::UserSymbol
             | Type::Timestamp
+            | Type::CgroupPath
             | Type::Struct(_) => 8,
             Type::Buffer(_) | Type::Inet => 4,
             Type::Array(element, _) => element.align(),
@@ -383,6 +386,7 @@ impl fmt::Display for Type {
             Type::Inet => f.write_str("inet"),
             Type::Mac => f.write_str("macaddr_t"),
             Type::Timestamp => f.write_str("timestamp"),
+            Type::CgroupPath => f.write_str("cgroup_path_t"),
             Type::Username => f.write_str("username_t"),
             Type::Site | Type::TextNumber => f.write_str("string"),
             Type::Aggregate(a) => {

@@ -201,6 +201,12 @@ codes! {
     REFUSED = 305, "a script that refuses itself",
         "The script, or a macro that it uses, calls fail() where it is reached, or static_assert() \
          with a condition that is false.";
+    NOT_A_LITERAL = 306, "an argument that has to be a literal",
+        "Formats, names of files, symbols and registers, separators, and numbers that shape a \
+         program, such as the bounds of lhist(), are needed when the script is compiled. \
+         Positional and named parameters are literals too.";
+    OUT_OF_RANGE = 307, "a literal that the function does not allow",
+        "Lengths and counts are not negative; the message names the range.";
     MAP_KEY = 400, "a map used with another kind of key",
         "A map has a key of one type in the whole script, or none at all.";
     MAP_VALUE = 401, "a map used as another kind of map",
@@ -210,6 +216,12 @@ codes! {
          side of an assignment to a map.";
     MAP_DECLARATION = 403, "a map declaration that cannot hold",
         "`let @m = kind(entries);` with one of the kinds hash, lruhash, percpuhash, percpulruhash.";
+    MAP_FORM = 404, "a map with keys where it may have none, or the other way round",
+        "delete(@m) is for maps without keys; delete(@m, key), has_key(), find(), len() and loops \
+         are for maps with keys.";
+    NO_MAP = 405, "something else where a map has to be",
+        "clear(), zero(), delete(), has_key(), len() and their kind take a map as such: `@m`, \
+         not an element of it.";
     FRAME_FULL = 500, "values that do not fit into the program's stack",
         "The kernel gives a program 512 bytes of stack. The notes list the largest values.";
     TOO_LARGE = 501, "something beyond a limit of the kernel",

@@ -5,6 +5,7 @@
 //! is owned by a value whose drop gives it back, and none outlives the process.
 
 #![deny(unsafe_code)]
+mod cgroups;
 mod error;
 mod events;
 mod faults;

@@ -14,6 +14,7 @@ use rbt_compiler::artifact::{
     EventSchema, FieldShape, Format, Manifest, MapId, Param, Shape, StackMode,
 };
 
+use crate::cgroups::Cgroups;
 use crate::error::Malformed;
 use crate::host::Host;
 use crate::load::KernelMaps;
@@ -29,6 +30,7 @@ pub struct Decoder<'a> {
     pub(crate) clock: Clock,
     users: OnceCell<HashMap<u64, String>>,
     processes: OnceCell<UserSymbols>,
+    cgroups: Cgroups,
 }
 
 /// One record of the ring buffer.
@@ -161,6 +163,7 @@ impl<'a> Decoder<'a> {
             clock: Clock::now(),
             users: OnceCell::new(),
             processes: OnceCell::new(),
+            cgroups: Cgroups::default(),
         }
     }
 
@@ -217,6 +220,11 @@ impl<'a> Decoder<'a> {
             Shape::Timestamp => {
                 let format = self.manifest_text(unsigned(bytes, 0, 8)?)?;
                 Value::Time(self.clock.format(format, unsigned(bytes, 8, 8)?))
+            }
+            Shape::CgroupPath => {
+                let filter = self.manifest_text(unsigned(bytes, 0, 8)?)?;
+                let paths = self.cgroups.paths(unsigned(bytes, 8, 8)?, filter);
+                Value::Text(Cow::Owned(paths.into_bytes()))
             }
             Shape::Username => self.username(unsigned(bytes, 0, 8)?),
             Shape::Site => {

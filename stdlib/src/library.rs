@@ -18,6 +18,16 @@ pub(crate) static ALL: &[Library] = &[
         words: &["assert", "is_err"],
     },
     Library {
+        name: "maps.bt",
+        text: include_str!("../bt/maps.bt"),
+        words: &["find"],
+    },
+    Library {
+        name: "strings.bt",
+        text: include_str!("../bt/strings.bt"),
+        words: &["default_str_length"],
+    },
+    Library {
         name: "task.bt",
         text: include_str!("../bt/task.bt"),
         words: &["leader_comm", "leader_tid", "pcomm", "ppid"],

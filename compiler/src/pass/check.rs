@@ -9,6 +9,7 @@ use crate::target::Target;
 use crate::types::{I64, Int, Space, Type, U64};
 use crate::vocabulary::ProbeContext;
 use crate::{Parameter, ParameterValue};
+use rbt_grammar::codes::Code;
 use rbt_grammar::{Diagnostic, Span, codes};
 
 /// The surroundings of a call.
@@ -92,7 +93,12 @@ impl Check<'_, '_> {
 
     /// Complains about an argument, labelled `here`, with what to write instead.
     pub fn complain(&mut self, message: String, span: Span, here: &str, help: &str) {
-        let mut diagnostic = Diagnostic::error(codes::BAD_ARGUMENT, message, span, here);
+        self.complain_as(codes::BAD_ARGUMENT, message, span, here, help);
+    }
+
+    /// The same under another code.
+    pub fn complain_as(&mut self, code: Code, message: String, span: Span, here: &str, help: &str) {
+        let mut diagnostic = Diagnostic::error(code, message, span, here);
         if !help.is_empty() {
             diagnostic = diagnostic.help(help);
         }
@@ -122,7 +128,12 @@ impl Check<'_, '_> {
         if !argument.ty.is_absorbing() {
             let kind = kind_name(&argument.ty);
             let message = format!("{word}() expects a string literal ({kind} provided)");
-            self.complain(message, argument.span, "not a string literal", "");
+            let help = match argument.kind {
+                ExprKind::Int(_) => "a positional parameter as a text is `str($1)`",
+                _ => "write the text itself, between quotes",
+            };
+            let code = codes::NOT_A_LITERAL;
+            self.complain_as(code, message, argument.span, "not a string literal", help);
         }
         None
     }
@@ -137,12 +148,9 @@ impl Check<'_, '_> {
         if !argument.ty.is_absorbing() {
             let kind = kind_name(&argument.ty);
             let message = format!("{word}() expects an integer literal ({kind} provided)");
-            self.complain(
-                message,
-                argument.span,
-                "its value must be known before the script runs",
-                "",
-            );
+            let here = "its value must be known before the script runs";
+            let help = "write the number itself, or give it as a parameter: `$1`";
+            self.complain_as(codes::NOT_A_LITERAL, message, argument.span, here, help);
         }
         None
     }

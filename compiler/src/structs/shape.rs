@@ -88,6 +88,7 @@ impl Walk<'_> {
             Type::Inet => Shape::Inet,
             Type::Mac => Shape::Mac,
             Type::Timestamp => Shape::Timestamp,
+            Type::CgroupPath => Shape::CgroupPath,
             Type::Username => Shape::Username,
             Type::Site => Shape::Site,
             Type::TextNumber => Shape::TextNumber,

@@ -8,6 +8,7 @@ use rbt_compiler::ir::{Address, AluOp, Comparison, Operand};
 use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
 use rbt_compiler::vocabulary::{AggregateCall, Aggregation};
+use rbt_grammar::codes;
 use rbt_runtime::value::{Bucket, Histogram, Scale, Value};
 use rbt_runtime::vocabulary::Fold;
 
@@ -71,7 +72,10 @@ impl Aggregation for Lhist {
                 Some(_) => {
                     let message =
                         format!("lhist: invalid {name} value (must be non-negative literal)");
-                    cx.complain(message, bound.span, "this is negative", "");
+                    let help =
+                        "bounds are 0 or more; smaller values are counted in a bucket below them";
+                    let here = "this is negative";
+                    cx.complain_as(codes::OUT_OF_RANGE, message, bound.span, here, help);
                 }
                 None => {}
             }

@@ -2,6 +2,7 @@
 //! the machine. One file for each family.
 
 mod clock;
+mod config;
 mod function;
 mod ids;
 mod machine;
@@ -32,6 +33,7 @@ pub(crate) static ALL: &[&dyn Builtin] = &[
     &machine::NumaNode,
     &machine::Rand,
     &machine::UserMode,
+    &config::Settings,
     &probe::ProbeText,
     &probe::ProbeType,
     &probe::Numbered,

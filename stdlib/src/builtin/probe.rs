@@ -3,11 +3,14 @@
 use super::register;
 use crate::word::word;
 use rbt_compiler::artifact::ProgramKind;
+use rbt_compiler::hir::Expr;
 use rbt_compiler::ir::{Address, Operand, Size};
 use rbt_compiler::lower::Builder;
+use rbt_compiler::pass::check::Check;
 use rbt_compiler::structs::TypeTable;
 use rbt_compiler::types::{Type, U64};
 use rbt_compiler::vocabulary::{Builtin, Needs, NotHere, ProbeContext, Stability};
+use rbt_grammar::Span;
 
 word! {
     /// `probe`
@@ -56,17 +59,17 @@ word! {
 }
 
 impl Builtin for ProbeType {
-    fn ty(&self, _: &str, _: &ProbeContext, _: &TypeTable<'_>) -> Result<Type, NotHere> {
-        Ok(Type::TextNumber)
+    fn ty(&self, _: &str, probe: &ProbeContext, _: &TypeTable<'_>) -> Result<Type, NotHere> {
+        let text = crate::probe::type_name(probe);
+        Ok(Type::Str(u32::try_from(text.len() + 1).unwrap_or(1)))
     }
 
     fn stability(&self) -> Stability {
         Stability::Fixed
     }
 
-    fn lower(&self, _: &str, b: &mut Builder<'_>) -> Operand {
-        let text = crate::probe::type_name(b.probe());
-        Operand::Imm(b.text_number(text))
+    fn fold(&self, span: Span, cx: &Check<'_, '_>) -> Option<Expr> {
+        Some(Expr::text(crate::probe::type_name(cx.probe), span))
     }
 }
 

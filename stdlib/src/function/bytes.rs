@@ -82,7 +82,9 @@ impl Function for Buf {
         match length.as_int() {
             Some(literal) if literal < 0 && length.ty.is_signed() => {
                 let message = format!("buf cannot use negative length ({literal})");
-                cx.complain(message, length.span, "this is negative", "");
+                let help = "a length is 0 or more";
+                let here = "this is negative";
+                cx.complain_as(codes::OUT_OF_RANGE, message, length.span, here, help);
                 Type::Error
             }
             Some(literal) => {

@@ -174,7 +174,12 @@ pub(super) fn check(call: &mut Call, cx: &mut Check<'_, '_>) {
         if !literal.ty.is_absorbing() {
             let kind = kind_name(&literal.ty);
             let message = format!("{}() expects a string literal ({kind} provided)", call.name);
-            cx.complain(message, literal.span, "not a string literal", "");
+            let help = match kind.as_str() {
+                "string" => "show the text by a format: `\"%s\\n\", text`",
+                _ => "write the format itself, between quotes",
+            };
+            let here = "not a string literal";
+            cx.complain_as(codes::NOT_A_LITERAL, message, literal.span, here, help);
         }
         return;
     };

@@ -4,13 +4,14 @@
 use crate::word::word;
 use rbt_compiler::artifact::{MapId, Param};
 use rbt_compiler::hir::{self, Expr, ExprKind, MapIndex};
-use rbt_compiler::ir::Operand;
+use rbt_compiler::ir::{AluOp, Operand};
 use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
 use rbt_compiler::target::Feature;
 use rbt_compiler::types::{I64, Type};
 use rbt_compiler::vocabulary::{ArgumentKind, Function};
 use rbt_compiler::word::Word;
+use rbt_grammar::{Diagnostic, codes};
 use rbt_runtime::Error;
 use rbt_runtime::Record;
 use rbt_runtime::vocabulary::{Action, Context, Flow};
@@ -54,7 +55,7 @@ pub(super) fn wants_map(word: &str, argument: &Expr, cx: &mut Check<'_, '_>) {
     }
     let help = format!("write it as `{word}(@m)`");
     let message = format!("{word}() expects a map argument");
-    cx.complain(message, argument.span, "not a map", &help);
+    cx.complain_as(codes::NO_MAP, message, argument.span, "not a map", &help);
 }
 
 impl Function for Clear {
@@ -131,7 +132,7 @@ fn target(call: &hir::Call) -> Option<(MapIndex, Option<&Expr>)> {
 word! {
     /// `delete`
     Delete = "delete" {
-        usage: ["delete(@map, key) -> bool", "delete(@map) -> bool", "delete(@map[key]) -> bool"],
+        usage: ["delete(@map, key) -> bool", "delete(@map) -> bool", "delete(@map[key], …) -> bool"],
         summary: "Removes a key of a map, or the value of a map without keys.",
         details: "Whether it was there. A key of several parts is written as a tuple: \
                   `delete(@m, (1, 2))`.",
@@ -140,9 +141,12 @@ word! {
     }
 }
 
+/// Most elements that one call deletes.
+const MOST_DELETED: usize = 128;
+
 impl Function for Delete {
     fn arity(&self) -> (usize, usize) {
-        (1, 2)
+        (1, MOST_DELETED)
     }
 
     fn may_be_ignored(&self) -> bool {
@@ -158,10 +162,26 @@ impl Function for Delete {
     }
 
     fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
-        let has_key = call.arguments.len() > 1;
         let Some(first) = call.arguments.first() else {
             return Type::Bool;
         };
+        if !matches!(first.kind, ExprKind::Map(_)) && call.arguments.len() > 1 {
+            // The old form deletes from several maps at once.
+            for argument in call.arguments.iter().filter(|a| place(a).is_none()) {
+                wants_map("delete", &argument.clone(), cx);
+            }
+            return Type::Bool;
+        }
+        if call.arguments.len() > 2 {
+            let provided = call.arguments.len();
+            let message = format!("delete() takes up to 2 arguments ({provided} provided)");
+            cx.report(
+                Diagnostic::error(codes::ARITY, message, call.span, "called here")
+                    .help("a key of several parts is a tuple: `delete(@m, (1, 2))`"),
+            );
+            return Type::Bool;
+        }
+        let has_key = call.arguments.len() > 1;
         let facts = cx.map_facts(first);
         let is_keyed = facts.as_ref().is_some_and(|facts| facts.key.is_some());
         let is_scalar = facts.is_some_and(|facts| facts.is_scalar);
@@ -170,18 +190,16 @@ impl Function for Delete {
             ExprKind::Map(_) if has_key && is_scalar => {
                 let message = "call to delete() with two arguments expects a map with explicit \
                                keys (non-scalar map)";
-                cx.complain(
-                    message.to_owned(),
-                    span,
-                    "this map has no keys",
-                    "`delete(@m)`",
-                );
+                let here = "this map has no keys";
+                let message = message.to_owned();
+                cx.complain_as(codes::MAP_FORM, message, span, here, "`delete(@m)`");
             }
             ExprKind::Map(_) if !has_key && is_keyed => {
                 let message = "call to delete() with a single argument expects a map without \
                                explicit keys (scalar map)";
                 let help = "name the key, `delete(@m, key)`, or remove all, `clear(@m)`";
-                cx.complain(message.to_owned(), span, "this map has keys", help);
+                let message = message.to_owned();
+                cx.complain_as(codes::MAP_FORM, message, span, "this map has keys", help);
             }
             ExprKind::Map(_) => {}
             _ if place(first).is_some() && !has_key => {}
@@ -191,10 +209,22 @@ impl Function for Delete {
     }
 
     fn lower(&self, call: &hir::Call, b: &mut Builder<'_>) -> Operand {
-        match target(call) {
-            Some((map, key)) => b.delete(map, key),
-            None => Operand::Imm(0),
+        let is_one = matches!(
+            call.arguments.first().map(|first| &first.kind),
+            Some(ExprKind::Map(_))
+        );
+        if is_one {
+            return match target(call) {
+                Some((map, key)) => b.delete(map, key),
+                None => Operand::Imm(0),
+            };
         }
+        let mut was_there = Operand::Imm(0);
+        for (map, key) in call.arguments.iter().filter_map(place) {
+            let was = b.delete(map, key);
+            was_there = b.alu(AluOp::Or, was_there, was);
+        }
+        was_there
     }
 }
 
@@ -219,7 +249,9 @@ fn check_keyed(word: &str, call: &hir::Call, cx: &mut Check<'_, '_>) {
     }
     if cx.map_facts(first).is_some_and(|facts| facts.is_scalar) {
         let message = format!("call to {word}() expects a map with explicit keys (non-scalar map)");
-        cx.complain(message, first.span, "this map has no keys", "");
+        let help = "whether it was written is no question of keys: test its value, `if (@m)`";
+        let here = "this map has no keys";
+        cx.complain_as(codes::MAP_FORM, message, first.span, here, help);
     }
 }
 

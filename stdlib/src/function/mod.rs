@@ -81,6 +81,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &process::Pid,
     &process::Tid,
     &process::Cgroupid,
+    &process::CgroupPath,
     &process::Signal,
     &process::SignalThread,
     &parameter::Getopt,

@@ -9,6 +9,7 @@ use rbt_compiler::pass::check::Check;
 use rbt_compiler::types::Type;
 use rbt_compiler::vocabulary::{ArgumentKind, Function};
 use rbt_compiler::word::Word;
+use rbt_grammar::codes;
 use rbt_runtime::Error;
 use rbt_runtime::Record;
 use rbt_runtime::vocabulary::{Action, Context, Flow};
@@ -56,7 +57,9 @@ impl Function for Print {
                         "print() expects a non-negative literal ({} provided)",
                         value.unwrap_or(0)
                     );
-                    cx.complain(message, limit.span, "this is negative", "");
+                    let help = "0 keeps all lines, or divides by nothing";
+                    let here = "this is negative";
+                    cx.complain_as(codes::OUT_OF_RANGE, message, limit.span, here, help);
                 }
                 call.params.push(Param::Int(value.unwrap_or(0)));
             }

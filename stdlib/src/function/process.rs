@@ -5,7 +5,7 @@ use crate::probe::type_name;
 use crate::word::word;
 use rbt_compiler::artifact::Param;
 use rbt_compiler::hir::{self, ExprKind};
-use rbt_compiler::ir::{AluOp, Helper, Operand, Size, helpers};
+use rbt_compiler::ir::{Address, AluOp, Helper, Operand, Size, helpers};
 use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
 use rbt_compiler::types::{Type, U32, U64};
@@ -38,14 +38,21 @@ fn check_namespace(call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
     let mut is_initial = false;
     if let Some(mode) = call.arguments.pop() {
         let text = mode.as_str().map(String::from_utf8_lossy);
+        let help = format!("{}(curr_ns) or {}(init)", call.name, call.name);
         match text.as_deref() {
             Some("init") => is_initial = true,
             Some("curr_ns") => {}
-            other => {
-                let other = other.unwrap_or_default();
+            Some(other) => {
                 let message =
                     format!("Invalid PID namespace mode: {other} (expects: curr_ns or init)");
-                cx.complain(message, mode.span, "no such mode", "");
+                cx.complain(message, mode.span, "no such mode", &help);
+            }
+            None => {
+                let message = format!(
+                    "{}() only supports curr_ns and init as the argument",
+                    call.name
+                );
+                cx.complain(message, mode.span, "no mode", &help);
             }
         }
     }
@@ -140,6 +147,52 @@ impl Function for Cgroupid {
 }
 
 word! {
+    /// `cgroup_path`
+    CgroupPath = "cgroup_path" {
+        usage: ["cgroup_path(id [, filter]) -> cgroup_path_t"],
+        summary: "The paths of a cgroup by its id, as `hierarchy:path`, with commas between.",
+        details: "The id travels; it is looked up when it is shown. The hierarchy of version 2 \
+                  is called `unified`, others by their controllers. The filter is a pattern of \
+                  hierarchies' names, with `*` for any text.",
+        examples: ["BEGIN { print(cgroup_path(cgroup)); print(cgroup_path(cgroup, \"uni*\")); }"],
+        kernel: "",
+    }
+}
+
+impl Function for CgroupPath {
+    fn arity(&self) -> (usize, usize) {
+        (1, 2)
+    }
+
+    fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
+        let filter = match call.arguments.len() {
+            0 | 1 => Some(String::from("*")),
+            _ => {
+                let filter = call.arguments.pop();
+                filter.and_then(|filter| cx.literal_text(&filter, "cgroup_path"))
+            }
+        };
+        call.params.push(Param::Text(filter.unwrap_or_default()));
+        if let Some(id) = call.arguments.pop() {
+            let id = cx.integer(id, "cgroup_path");
+            call.arguments.push(id);
+        }
+        Type::CgroupPath
+    }
+
+    fn lower_into(&self, call: &hir::Call, to: Address, b: &mut Builder<'_>) {
+        let (Some(Param::Text(filter)), Some(id)) = (call.params.first(), call.arguments.first())
+        else {
+            return;
+        };
+        let filter = b.text_number(filter);
+        let id = b.value(id);
+        b.put(to, filter, Size::B8);
+        b.put(to.plus(8), id, Size::B8);
+    }
+}
+
+word! {
     /// `signal`
     Signal = "signal" {
         usage: ["signal(number)", "signal(\"NAME\")"],
@@ -176,7 +229,8 @@ fn check_signal(call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
     let kind = type_name(cx.probe);
     if matches!(kind, "special" | "interval") {
         let message = format!("{word}() can not be used for this probetype {kind}");
-        cx.complain(message, call.span, "no process of interest runs here", "");
+        let help = "signals go to the process that runs when the probe fires";
+        cx.complain(message, call.span, "no process of interest runs here", help);
     }
     let Some(signal) = call.arguments.pop() else {
         return Type::Void;
@@ -186,16 +240,29 @@ fn check_signal(call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
         match signal_number(&name) {
             Some(number) => call.params.push(Param::Int(number)),
             None => {
-                let message = format!("{name} is not a valid signal");
-                cx.complain(message, signal.span, "no such signal", "");
+                let message = format!("Invalid string for signal: {name}");
+                let help = "names are those of signal(7), such as \"TERM\" or \"SIGTERM\"";
+                cx.complain(message, signal.span, "no such signal", help);
             }
         }
         return Type::Void;
     }
     if signal.as_int().is_some_and(|n| !(1..=64).contains(&n)) {
-        let number = signal.as_int().unwrap_or(0);
-        let message = format!("{number} is not a valid signal, allowed range: [1,64]");
-        cx.complain(message, signal.span, "no such signal", "");
+        let message =
+            format!("{word}() accepts a string literal or an integer between 1 and 64 (inclusive)");
+        cx.complain(
+            message,
+            signal.span,
+            "no such signal",
+            "15 is SIGTERM, 9 is SIGKILL",
+        );
+        return Type::Void;
+    }
+    if !signal.ty.is_integer() && !signal.ty.is_absorbing() {
+        let message = format!("{word}() accepts a string literal or an integer");
+        let here = format!("this is `{}`", signal.ty);
+        cx.complain(message, signal.span, &here, "name it in quotes: \"TERM\"");
+        return Type::Void;
     }
     let signal = cx.integer(signal, &word);
     call.arguments.push(signal);

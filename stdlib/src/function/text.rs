@@ -64,7 +64,9 @@ impl Function for Str {
         {
             let span = length.as_ref().map_or(call.span, |l| l.span);
             let message = format!("str cannot use negative length ({limit})");
-            cx.complain(message, span, "this is negative", "");
+            let help = "a length is 0 or more";
+            let here = "this is negative";
+            cx.complain_as(codes::OUT_OF_RANGE, message, span, here, help);
             return Type::Str(most);
         }
         let limit = limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
@@ -349,11 +351,12 @@ impl Function for Strncmp {
         }
         match cx.literal_int(&length, "strncmp") {
             Some(length) if length >= 0 => call.params.push(Param::Int(length)),
-            Some(_) => cx.complain(
+            Some(_) => cx.complain_as(
+                codes::OUT_OF_RANGE,
                 String::from("Builtin strncmp requires a non-negative literal"),
                 length.span,
                 "this is negative",
-                "",
+                "a count is 0 or more",
             ),
             None => {}
         }

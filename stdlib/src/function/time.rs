@@ -5,7 +5,7 @@ use rbt_compiler::artifact::Param;
 use rbt_compiler::hir::{self, ExprKind};
 use rbt_compiler::ir::{Address, Operand, Size, helpers};
 use rbt_compiler::lower::Builder;
-use rbt_compiler::pass::check::Check;
+use rbt_compiler::pass::check::{Check, kind_name};
 use rbt_compiler::target::Feature;
 use rbt_compiler::types::{Type, U64};
 use rbt_compiler::vocabulary::{ArgumentKind, Function};
@@ -14,6 +14,9 @@ use rbt_runtime::Error;
 use rbt_runtime::Record;
 use rbt_runtime::time::format_now;
 use rbt_runtime::vocabulary::{Action, Context, Flow};
+
+/// What to write instead of a mode that does not exist.
+const MODES: &str = "modes are boot, monotonic, tai and sw_tai";
 
 /// What `time` prints without a format.
 const DEFAULT: &str = "%H:%M:%S\n";
@@ -158,10 +161,16 @@ impl Function for Nsecs {
     fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
         let mode = match call.arguments.pop() {
             None => String::from("boot"),
+            Some(mode) if mode.as_str().is_none() => {
+                let kind = kind_name(&mode.ty);
+                let message =
+                    format!("nsecs() only supports timestamp_mode arguments ({kind} provided)");
+                cx.complain(message, mode.span, "no clock", MODES);
+                String::from("boot")
+            }
             Some(mode) => {
                 let text = mode.as_str().map(String::from_utf8_lossy);
                 let text = text.unwrap_or_default().into_owned();
-                let help = "modes are boot, monotonic, tai and sw_tai";
                 match text.as_str() {
                     "boot" | "monotonic" => {}
                     "tai" | "sw_tai" if cx.target.has(Feature::TaiClock) => {}
@@ -171,7 +180,7 @@ impl Function for Nsecs {
                     }
                     _ => {
                         let message = format!("Invalid timestamp mode: {text}");
-                        cx.complain(message, mode.span, "no such clock", help);
+                        cx.complain(message, mode.span, "no such clock", MODES);
                     }
                 }
                 text

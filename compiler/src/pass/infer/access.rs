@@ -98,7 +98,22 @@ impl Infer<'_, '_> {
                 let found = fields.iter().position(|(n, _)| **n == *name.node);
                 match found.and_then(|index| u32::try_from(index).ok()) {
                     Some(index) => self.element_of_tuple(base, index, span),
-                    None => self.no_field(&base, name, span),
+                    None => {
+                        let message =
+                            format!("Record does not contain a field named '{}'", name.node);
+                        let fields: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
+                        let near = crate::nearest::nearest(&name.node, fields.iter().copied());
+                        let help = match near {
+                            Some(near) => format!("did you mean `{near}`?"),
+                            None => format!("its fields are {}", fields.join(", ")),
+                        };
+                        let here = "no such field";
+                        self.report(
+                            Diagnostic::error(codes::UNKNOWN_FIELD, message, name.span, here)
+                                .help(help),
+                        );
+                        Expr::new(ExprKind::Zero, Type::Error, span)
+                    }
                 }
             }
             _ => self.no_field(&base, name, span),
@@ -451,11 +466,6 @@ impl Infer<'_, '_> {
         if self.map(map).is_scalar {
             return key;
         }
-        let facts = self.map(map);
-        if !facts.is_keyed {
-            facts.is_keyed = true;
-            self.changed = true;
-        }
         let span = key.span;
         self.join_key(map, key)
             .unwrap_or_else(|| Expr::new(ExprKind::Zero, Type::Error, span))
@@ -506,7 +516,6 @@ impl Infer<'_, '_> {
         let is_bad = match &value.ty {
             Type::Aggregate(a) => Some(format!("{}_t cannot be part of a map key", a.word)),
             Type::Void => Some(String::from("a map key must have a value")),
-            Type::Timestamp => Some(String::from("timestamp cannot be part of a map key")),
             Type::Struct(s) if matches!(s.origin, crate::types::Origin::Probe(_)) => {
                 Some(String::from("context cannot be part of a map key"))
             }

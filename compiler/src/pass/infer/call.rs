@@ -12,6 +12,9 @@ impl Infer<'_, '_> {
         self.needs = self.needs.and(word.needs_as(name));
         match word.ty(name, self.probe(), self.input.types) {
             Ok(ty) => {
+                if let Some(literal) = self.checking(|cx| word.fold(span, cx)) {
+                    return literal;
+                }
                 let kind = ExprKind::Builtin {
                     word: BuiltinWord(word),
                     name: name.to_owned(),
@@ -105,6 +108,7 @@ impl Infer<'_, '_> {
         let is_unknown = call.arguments.iter().any(|a| a.ty == Type::Unknown);
         let before = self.diagnostics.len();
         let ty = self.checking(|cx| word.check(&mut call, cx));
+        self.refer_to_page(before, word.name());
         if has_error || is_unknown {
             // What is wrong with the argument was said already.
             self.diagnostics.truncate(before);
@@ -175,6 +179,19 @@ impl Infer<'_, '_> {
                 Expr::new(ExprKind::Str(bytes), Type::Str(size), expr.span)
             }
             _ => self.expr(expr),
+        }
+    }
+
+    /// Complaints about arguments since `before` that say nothing of what to write instead
+    /// refer to the page of the word.
+    pub(super) fn refer_to_page(&mut self, before: usize, name: &str) {
+        for diagnostic in self.diagnostics.iter_mut().skip(before) {
+            let is_bare = diagnostic.help.is_empty() && diagnostic.is_fatal();
+            if is_bare && diagnostic.code == codes::BAD_ARGUMENT {
+                diagnostic
+                    .help
+                    .push(format!("`rbt --doc {name}` shows what it takes"));
+            }
         }
     }
 

@@ -343,6 +343,11 @@ impl<'a, 't> Infer<'a, 't> {
                 map.is_undefined = true;
                 self.changed = true;
             }
+            if map.key.is_some() && !map.is_keyed && !map.is_scalar {
+                // Only functions name its keys.
+                map.is_keyed = true;
+                self.changed = true;
+            }
             if map.is_keyed && map.key.as_ref().is_none_or(|key| *key == Type::Unknown) {
                 map.key = Some(ty.clone());
                 self.changed = true;

@@ -632,7 +632,9 @@ impl Infer<'_, '_> {
         if !self.arity(word.name(), fewest, most, arguments.len(), span) {
             return None;
         }
+        let before = self.diagnostics.len();
         let params = self.checking(|cx| word.check(&mut call, cx));
+        self.refer_to_page(before, word.name());
         let value = (!call.arguments.is_empty()).then(|| call.arguments.swap_remove(0));
         let is_signed = value.as_ref().is_some_and(|v| v.ty.is_signed());
         let facts = self.map(map);

@@ -139,6 +139,7 @@ impl Infer<'_, '_> {
             "inet" => T::Inet,
             "macaddr_t" => T::Mac,
             "timestamp" => T::Timestamp,
+            "cgroup_path_t" => T::CgroupPath,
             "username_t" => T::Username,
             "char" => T::Int(Int {
                 size: 1,
