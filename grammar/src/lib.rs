@@ -97,6 +97,52 @@ pub fn parse(source: &Source, options: &ParseOptions<'_>) -> Parsed {
     }
 }
 
+/// Where a script's comments are, in order.
+pub fn comments(source: &Source, options: &ParseOptions<'_>) -> Vec<Span> {
+    let mut lexer = Lexer::new(source, options);
+    let mut comments = Vec::new();
+    let shebang = source.text.starts_with("#!");
+    let mut at = match source.text.find('\n') {
+        Some(end) if shebang => end,
+        None if shebang => source.text.len(),
+        _ => 0,
+    };
+    // Between tokens stand white space and comments alone.
+    let mut gap = |start: usize, end: usize| {
+        if start > at {
+            comments_between(source, at, start, &mut comments);
+        }
+        at = at.max(end);
+    };
+    while let Some(piece) = lexer.next_piece() {
+        match piece {
+            Piece::Directive(line) => gap(line.span.start as usize, line.span.end as usize),
+            Piece::Bad(_, span) => gap(span.start as usize, span.end as usize),
+            Piece::Tokens(_, tokens) => tokens.iter().for_each(|(start, _, end)| gap(*start, *end)),
+        }
+    }
+    gap(source.text.len(), source.text.len());
+    comments
+}
+
+fn comments_between(source: &Source, start: usize, end: usize, comments: &mut Vec<Span>) {
+    let mut at = start;
+    while let Some(rest) = source.text.get(at..end) {
+        let (line, block) = (rest.find("//"), rest.find("/*"));
+        let Some(open) = line.into_iter().chain(block).min() else {
+            return;
+        };
+        let body = rest.get(open..).unwrap_or("");
+        let length = if Some(open) == line {
+            body.find('\n').unwrap_or(body.len())
+        } else {
+            body.find("*/").map_or(body.len(), |close| close + 2)
+        };
+        comments.push(Span::new(source.id, at + open, at + open + length));
+        at += open + length.max(2);
+    }
+}
+
 /// The tree of one expression that fills the whole text, such as the text of a `#define`; what
 /// is wrong with it otherwise.
 pub fn parse_expression(

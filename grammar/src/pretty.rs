@@ -2,16 +2,35 @@
 //! that says nothing.
 //!
 //! Takes a tree; gives text that parses back to an equal tree, spans apart, if the tree came
-//! from the parser and holds no `Error` nodes. Comments are not in the tree, so they are lost.
+//! from the parser and holds no `Error` nodes. Comments are not in the tree: [`program`] loses
+//! them, [`script`] takes them from the source.
 
 mod items;
+mod layout;
 
 use crate::ast::*;
+use crate::source::{Source, Span};
+use layout::Layout;
 use std::fmt::Write;
 
 /// The text of a whole script.
 pub fn program(program: &Program) -> String {
     let mut printer = Printer::default();
+    printer.program(program);
+    printer.text
+}
+
+/// A script in its usual form, with its comments (at `comments`), its empty lines inside
+/// blocks, and its literals and attach points as they were written.
+pub fn script(program: &Program, source: &Source, comments: &[Span]) -> String {
+    let mut printer = Printer {
+        layout: Some(Layout::new(&source.text, comments)),
+        ..Printer::default()
+    };
+    if let Some(first) = source.text.lines().next().filter(|l| l.starts_with("#!")) {
+        printer.put(first);
+        printer.put("\n");
+    }
     printer.program(program);
     printer.text
 }
@@ -28,6 +47,19 @@ pub fn type_name(ty: &TypeName) -> String {
     let mut printer = Printer::default();
     printer.type_name(ty);
     printer.text
+}
+
+/// Where a statement's first block begins, or else the statement ends: comments before that
+/// stand before the statement.
+fn first_block(statement: &Statement) -> u32 {
+    match &statement.kind {
+        StatementKind::If { then: block, .. }
+        | StatementKind::While { body: block, .. }
+        | StatementKind::Unroll { body: block, .. }
+        | StatementKind::For { body: block, .. }
+        | StatementKind::Block(block) => block.span.start,
+        _ => statement.span.end,
+    }
 }
 
 /// How tightly an expression holds together, loosest first.
@@ -103,12 +135,14 @@ impl Level {
 
 /// The text so far.
 #[derive(Default)]
-struct Printer {
+struct Printer<'s> {
     text: String,
     indent: usize,
+    /// The text that is laid out anew; without one, the tree is all there is.
+    layout: Option<Layout<'s>>,
 }
 
-impl Printer {
+impl Printer<'_> {
     fn put(&mut self, text: &str) {
         self.text.push_str(text);
     }
@@ -132,20 +166,27 @@ impl Printer {
     // Statements.
 
     fn block(&mut self, block: &Block) {
-        if block.statements.is_empty() && block.value.is_none() {
+        let end = block.span.end;
+        let is_empty = block.statements.is_empty() && block.value.is_none();
+        if is_empty && !self.has_comments(end) {
             return self.put("{ }");
         }
         self.put("{");
         self.indent += 1;
-        for statement in &block.statements {
-            self.line();
+        for (number, statement) in block.statements.iter().enumerate() {
+            self.line_of(statement.span.start, number == 0);
+            self.comments_before(first_block(statement));
             self.statement(statement);
+            self.comments_behind(statement.span.end);
         }
         if let Some(value) = &block.value {
-            self.line();
+            self.line_of(value.span.start, block.statements.is_empty());
+            self.comments_before(value.span.start);
             // A block or an `if` at the start of a statement would be one.
             self.expr(value, Level::Ternary);
+            self.comments_behind(value.span.end);
         }
+        self.comments_at_end(end);
         self.indent -= 1;
         self.line();
         self.put("}");
@@ -270,9 +311,27 @@ impl Printer {
 
     fn bare(&mut self, expr: &Expr) {
         match &expr.kind {
-            ExprKind::Int(value) => self.put(&value.to_string()),
+            ExprKind::Int(value) => {
+                let written = self.written(expr.span);
+                let is_literal = |text: &String| {
+                    text.starts_with(|c: char| c.is_ascii_digit() || c == '\'')
+                        && !text.contains(|c: char| c.is_whitespace() || "()+-*/".contains(c))
+                };
+                match written.filter(is_literal) {
+                    Some(text) => self.put(&text),
+                    None => self.put(&value.to_string()),
+                }
+            }
             ExprKind::Bool(value) => self.put(&value.to_string()),
-            ExprKind::Str(bytes) => self.string(bytes),
+            ExprKind::Str(bytes) => {
+                let written = self.written(expr.span);
+                let is_literal =
+                    |text: &String| text.len() > 1 && text.starts_with('"') && text.ends_with('"');
+                match written.filter(is_literal) {
+                    Some(text) => self.put(&text),
+                    None => self.string(bytes),
+                }
+            }
             ExprKind::Identifier(name) => self.put(name),
             ExprKind::Variable(name) => {
                 self.put("$");

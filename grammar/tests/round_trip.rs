@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{parse_text, shape};
-use rbt_grammar::{Color, pretty};
+use common::{ALIASES, PROVIDERS, parse_text, shape};
+use rbt_grammar::{Color, ParseOptions, SourceId, comments, pretty};
 use std::fs;
 use std::path::Path;
 
@@ -32,6 +32,51 @@ fn check(name: &str, text: &str) {
     assert_eq!(printed, pretty::program(&second.program), "{name}");
 }
 
+/// A script laid out anew, with the comments that were in it.
+fn laid_out(name: &str, text: &str) -> (String, usize, String) {
+    let (sources, parsed) = parse_text(name, text);
+    assert!(parsed.diagnostics.is_empty(), "{name}:\n{text}");
+    let source = sources.get(SourceId(0)).expect("the only one");
+    let options = ParseOptions {
+        providers: PROVIDERS,
+        aliases: ALIASES,
+        positional: &[],
+    };
+    let found = comments(source, &options);
+    let printed = pretty::script(&parsed.program, source, &found);
+    (printed, found.len(), shape(&parsed.program))
+}
+
+fn check_layout(name: &str, text: &str) {
+    let (once, count, tree) = laid_out(name, text);
+    let (twice, kept, same) = laid_out(name, &once);
+    assert_eq!(count, kept, "{name}: comments were lost\n{once}");
+    assert_eq!(tree, same, "{name}: the script was changed\n{once}");
+    assert_eq!(once, twice, "{name}: the layout is not settled");
+}
+
+#[test]
+fn comments_and_literals_survive_a_new_layout() {
+    let text = "#!/usr/bin/env rbt\n/* head */\n\n#define X 5 // of the directive\n\
+        struct s { int a; // a\n /* b */ char b[4]; };\n\
+        config = { max_strlen = 0x40; // bytes\n stack_mode = perf }\n\
+        // begins\nBEGIN /* c */ { print(0x10) /* d */; // e\n\n // f\n $x = 1_000; if ($x /* g */) \
+        { // h\n } else { print(1s) } // i\n} // j\n\
+        uprobe:/lib/*:f,\n t:syscalls:sys_enter_* // k\n /pid == 1/ { /* l */ }\n\
+        k:f < @[\"// no\"] = 1 > // m\n// n";
+    check_layout("layout.bt", text);
+    let (once, count, _) = laid_out("layout.bt", text);
+    assert_eq!(count, 17, "{once}");
+    for wanted in [
+        "print(0x10); /* d */ // e\n\n    // f",
+        "$x = 1_000;",
+        "        // h\n",
+        "/lib/*:f,",
+    ] {
+        assert!(once.contains(wanted), "`{wanted}` is not in\n{once}");
+    }
+}
+
 #[test]
 fn the_corpus_prints_and_parses_back() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
@@ -40,6 +85,7 @@ fn the_corpus_prints_and_parses_back() {
         let path = entry.expect("a readable folder").path();
         let text = fs::read_to_string(&path).expect("a readable script");
         check(&path.display().to_string(), &text);
+        check_layout(&path.display().to_string(), &text);
         count += 1;
     }
     assert!(count >= 4, "the corpus is not empty");

@@ -239,7 +239,7 @@ const TABLE: &[Row] = &[
         short: None,
         long: "mode",
         effect: Effect::Value("MODE", |a, v| a.mode = Some(v)),
-        help: "codegen: compile, and stop; bench, test: see --bench, --test",
+        help: "what to do: codegen (compile, and stop), format, bench or test",
     },
     Row {
         short: None,
@@ -252,6 +252,12 @@ const TABLE: &[Row] = &[
         long: "test",
         effect: Effect::Flag(|a| a.mode = Some(String::from("test"))),
         help: "run the tests of a script, and report which pass",
+    },
+    Row {
+        short: None,
+        long: "fmt",
+        effect: Effect::Flag(|a| a.mode = Some(String::from("format"))),
+        help: "write the script in its usual form; with -o into that file",
     },
     Row {
         short: None,

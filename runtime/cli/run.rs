@@ -251,6 +251,7 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
             mode = Mode::Test;
             false
         }
+        Some("format") => return lay_out(args),
         Some(_) => {
             return Err(String::from(
                 "USAGE: --mode can only be 'codegen', 'compiler-bench', 'bench', 'test' or \
@@ -387,6 +388,44 @@ fn unexpected(options: &Options, compiled: &Compiled) -> Option<String> {
         unknown.join(", "),
         names.join(": ")
     ))
+}
+
+/// Writes the script in its usual form, to stdout or the file of `-o`.
+fn lay_out(args: &Args) -> Result<u8, Refused> {
+    let (sources, script, _) = script(args)?;
+    let Some(source) = sources.get(script) else {
+        return Ok(WRONG);
+    };
+    let vocabulary = &rbt_stdlib::VOCABULARY;
+    let names: Vec<&str> = vocabulary.providers.iter().map(|p| p.name()).collect();
+    let aliases = vocabulary.providers.iter().flat_map(|p| p.aliases());
+    let aliases: Vec<&str> = aliases.copied().collect();
+    let options = rbt_grammar::ParseOptions {
+        providers: &names,
+        aliases: &aliases,
+        positional: &[],
+    };
+    let parsed = rbt_grammar::parse(source, &options);
+    show_all(&parsed.diagnostics, &sources, !args.hides_warnings);
+    if parsed
+        .diagnostics
+        .iter()
+        .any(rbt_grammar::Diagnostic::is_fatal)
+    {
+        return Ok(WRONG);
+    }
+    let comments = rbt_grammar::comments(source, &options);
+    let text = rbt_grammar::pretty::script(&parsed.program, source, &comments);
+    match &args.output {
+        None => Ok(print(&text)),
+        Some(file) => match std::fs::write(file, text) {
+            Ok(()) => Ok(0),
+            Err(error) => Err(format!(
+                "Failed to open output file: \"{file}\": {}",
+                reason(&error)
+            )),
+        },
+    }
 }
 
 /// The number of a process, decimal or hexadecimal.

@@ -4,35 +4,56 @@ use super::{Level, Printer, tag};
 use crate::ast::*;
 use std::fmt::Write;
 
-impl Printer {
+impl Printer<'_> {
     pub(super) fn program(&mut self, program: &Program) {
         for item in &program.preamble {
+            let (start, end) = c_ends(item);
+            self.comments_above(start);
             self.c_item(item);
+            self.comments_behind(end);
             self.put("\n");
         }
-        if !program.config.is_empty() {
+        if let Some(first) = program.config.first() {
+            self.comments_above(first.name.span.start);
             self.put("config = {");
+            self.indent += 1;
             for setting in &program.config {
-                let _ = write!(self.text, "\n    {} = ", setting.name.node);
-                match &setting.value.node {
-                    SettingValue::Int(value) => self.put(&value.to_string()),
-                    SettingValue::Bool(value) => self.put(&value.to_string()),
-                    SettingValue::Text(text) => self.string(text.as_bytes()),
+                self.line();
+                self.comments_before(setting.name.span.start);
+                self.put(&setting.name.node);
+                self.put(" = ");
+                match (self.written(setting.value.span), &setting.value.node) {
+                    (Some(written), _) => self.put(&written),
+                    (None, SettingValue::Int(value)) => self.put(&value.to_string()),
+                    (None, SettingValue::Bool(value)) => self.put(&value.to_string()),
+                    (None, SettingValue::Text(text)) => self.string(text.as_bytes()),
                 }
                 self.put(";");
+                self.comments_behind(setting.value.span.end);
             }
+            self.indent -= 1;
             self.put("\n}\n");
         }
         for import in &program.imports {
+            self.comments_above(import.span.start);
             self.import(import);
-            self.put(";\n");
+            self.put(";");
+            self.comments_behind(import.span.end);
+            self.put("\n");
         }
         for (i, item) in program.items.iter().enumerate() {
             if i > 0 || !self.text.is_empty() {
                 self.put("\n");
             }
+            let (start, end) = item_ends(item);
+            self.comments_above(start);
             self.item(item);
+            self.comments_behind(end);
             self.put("\n");
+        }
+        if self.has_comments(u32::MAX) {
+            self.put(if program.items.is_empty() { "" } else { "\n" });
+            self.comments_above(u32::MAX);
         }
     }
 
@@ -109,6 +130,9 @@ impl Printer {
     }
 
     pub(super) fn attach_point(&mut self, attach: &AttachPoint) {
+        if let Some(written) = self.written(attach.span) {
+            return self.put(&written);
+        }
         if let Some(label) = &attach.label {
             self.put(&label.node);
             self.put("=");
@@ -169,8 +193,11 @@ impl Printer {
         self.indent += 1;
         for field in &record.fields {
             self.line();
+            self.comments_before(field.span.start);
             self.c_field(field);
+            self.comments_behind(field.span.end);
         }
+        self.comments_at_end(record.span.end);
         self.indent -= 1;
         self.line();
         self.put("}");
@@ -187,13 +214,16 @@ impl Printer {
         self.indent += 1;
         for (name, value) in &definition.variants {
             self.line();
+            self.comments_before(name.span.start);
             self.put(&name.node);
             if let Some(value) = value {
                 self.put(" = ");
                 self.expr(value, Level::Lowest);
             }
             self.put(",");
+            self.comments_behind(value.as_ref().map_or(name.span.end, |v| v.span.end));
         }
+        self.comments_at_end(definition.span.end);
         self.indent -= 1;
         self.line();
         self.put("}");
@@ -243,4 +273,27 @@ impl Printer {
             let _ = write!(self.text, " __attribute__((aligned({})))", attributes.align);
         }
     }
+}
+
+/// Where comments above an item end, and the item.
+fn item_ends(item: &Item) -> (u32, u32) {
+    match item {
+        Item::Clause(clause) => (clause.action.span.start, clause.span.end),
+        Item::Macro(definition) => (definition.body.span.start, definition.span.end),
+        Item::Function(function) => (function.body.span.start, function.span.end),
+        Item::MapDeclaration(declaration) => (declaration.span.end, declaration.span.end),
+        Item::Error(span) => (span.start, span.end),
+    }
+}
+
+/// The same for a C item.
+fn c_ends(item: &CItem) -> (u32, u32) {
+    let span = match item {
+        CItem::Directive(line) => line.span,
+        CItem::Record(record) => record.span,
+        CItem::Enum(definition) => definition.span,
+        CItem::Typedef { field, .. } => field.span,
+        CItem::Error(span) => *span,
+    };
+    (span.start, span.end)
 }
