@@ -177,6 +177,8 @@ pub enum ArgumentKind {
     Place,
     /// A value; a positional parameter is given as its text, whatever it spells.
     Text,
+    /// A literal that only userspace reads, such as a format: it may be longer than a value.
+    Format,
     /// A key of the map that is the first argument; it comes converted to the map's key type.
     Key,
     /// A bare word that means something to the function alone (`nsecs(boot)`), given as a

@@ -8,7 +8,7 @@ use rbt_compiler::ir::Operand;
 use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
 use rbt_compiler::types::Type;
-use rbt_compiler::vocabulary::Function;
+use rbt_compiler::vocabulary::{ArgumentKind, Function};
 use rbt_compiler::word::Word;
 use rbt_runtime::Error;
 use rbt_runtime::Record;
@@ -34,6 +34,13 @@ word! {
 }
 
 impl Function for System {
+    fn argument(&self, index: usize) -> ArgumentKind {
+        match index {
+            0 => ArgumentKind::Format,
+            _ => ArgumentKind::Value,
+        }
+    }
+
     fn arity(&self) -> (usize, usize) {
         (1, MOST)
     }
@@ -103,6 +110,13 @@ word! {
 }
 
 impl Function for Cat {
+    fn argument(&self, index: usize) -> ArgumentKind {
+        match index {
+            0 => ArgumentKind::Format,
+            _ => ArgumentKind::Value,
+        }
+    }
+
     fn arity(&self) -> (usize, usize) {
         (1, MOST)
     }

@@ -7,7 +7,7 @@ use rbt_compiler::ir::Operand;
 use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
 use rbt_compiler::types::Type;
-use rbt_compiler::vocabulary::Function;
+use rbt_compiler::vocabulary::{ArgumentKind, Function};
 use rbt_compiler::word::Word;
 use rbt_runtime::Error;
 use rbt_runtime::Record;
@@ -57,6 +57,13 @@ word! {
 }
 
 impl Function for Printf {
+    fn argument(&self, index: usize) -> ArgumentKind {
+        match index {
+            0 => ArgumentKind::Format,
+            _ => ArgumentKind::Value,
+        }
+    }
+
     fn arity(&self) -> (usize, usize) {
         (1, MOST)
     }
@@ -83,6 +90,13 @@ impl Action for Printf {
 }
 
 impl Function for Errorf {
+    fn argument(&self, index: usize) -> ArgumentKind {
+        match index {
+            0 => ArgumentKind::Format,
+            _ => ArgumentKind::Value,
+        }
+    }
+
     fn arity(&self) -> (usize, usize) {
         (1, MOST)
     }
@@ -107,6 +121,13 @@ impl Action for Errorf {
 }
 
 impl Function for Warnf {
+    fn argument(&self, index: usize) -> ArgumentKind {
+        match index {
+            0 => ArgumentKind::Format,
+            _ => ArgumentKind::Value,
+        }
+    }
+
     fn arity(&self) -> (usize, usize) {
         (1, MOST)
     }

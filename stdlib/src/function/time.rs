@@ -34,6 +34,13 @@ word! {
 }
 
 impl Function for Time {
+    fn argument(&self, index: usize) -> ArgumentKind {
+        match index {
+            0 => ArgumentKind::Format,
+            _ => ArgumentKind::Value,
+        }
+    }
+
     fn arity(&self) -> (usize, usize) {
         (0, 1)
     }
@@ -75,6 +82,13 @@ word! {
 }
 
 impl Function for Strftime {
+    fn argument(&self, index: usize) -> ArgumentKind {
+        match index {
+            0 => ArgumentKind::Format,
+            _ => ArgumentKind::Value,
+        }
+    }
+
     fn arity(&self) -> (usize, usize) {
         (2, 2)
     }

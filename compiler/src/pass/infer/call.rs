@@ -171,6 +171,7 @@ impl Infer<'_, '_> {
                 let size = u32::try_from(bytes.len() + 1).unwrap_or(u32::MAX);
                 Expr::new(ExprKind::Str(bytes), Type::Str(size), expr.span)
             }
+            (ast::ExprKind::Str(bytes), ArgumentKind::Format) => self.text(bytes, expr.span),
             (ast::ExprKind::Positional(number), ArgumentKind::Text) => {
                 let index = number.saturating_sub(1) as usize;
                 let text = self.input.options.positional.get(index).cloned();

@@ -16,7 +16,10 @@ impl Infer<'_, '_> {
         match &expr.kind {
             A::Int(value) => Expr::int(value.cast_signed(), fold::literal_type(*value), span),
             A::Bool(value) => Expr::int(i64::from(*value), Type::Bool, span),
-            A::Str(bytes) => self.text(bytes, span),
+            A::Str(bytes) => {
+                self.limit_text(bytes, span);
+                self.text(bytes, span)
+            }
             A::Identifier(name) => self.identifier(name, span),
             A::Variable(name) => self.variable_expr(name, span),
             A::Map(name) => self.map_read(name, &[], span),
@@ -106,6 +109,24 @@ impl Infer<'_, '_> {
             }
             A::Error => Expr::new(ExprKind::Zero, Type::Error, span),
         }
+    }
+
+    /// Complains about a literal that is longer than any value may be.
+    fn limit_text(&mut self, bytes: &[u8], span: Span) {
+        let limit = self.input.config.max_strlen;
+        if (bytes.len() as u64) < limit {
+            return;
+        }
+        let text = String::from_utf8_lossy(bytes);
+        self.report(
+            Diagnostic::error(
+                codes::TOO_LARGE,
+                format!("String is too long (over {limit} bytes): {text}"),
+                span,
+                format!("{} bytes and a NUL", bytes.len()),
+            )
+            .help(format!("config = {{ max_strlen = {} }}", bytes.len() + 1)),
+        );
     }
 
     pub(super) fn text(&mut self, bytes: &[u8], span: Span) -> Expr {

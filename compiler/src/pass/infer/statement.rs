@@ -214,7 +214,7 @@ impl Infer<'_, '_> {
         }
         let id = self.new_variable(&name.node, name.span);
         if let Some(ty) = ty {
-            let ty = self.type_name(ty);
+            let ty = self.declared_type(ty);
             let variable = self.variable(id);
             variable.is_fixed = true;
             variable.ty = ty;
@@ -227,6 +227,43 @@ impl Infer<'_, '_> {
             }
         };
         Some(Stmt { kind, span })
+    }
+
+    /// The type of a declaration: one that values have.
+    fn declared_type(&mut self, name: &ast::TypeName) -> Type {
+        // Messages call the types of aggregations so: `count_t`, `usum_t`.
+        let is_aggregate = match &name.base {
+            ast::TypeBase::Named(word) => word.strip_suffix("_t").is_some_and(|word| {
+                let unsigned = word.strip_prefix('u').unwrap_or(word);
+                let vocabulary = self.input.vocabulary;
+                [word, unsigned]
+                    .iter()
+                    .any(|w| vocabulary.aggregation(w).is_some())
+            }),
+            _ => false,
+        };
+        let ty = if is_aggregate {
+            Type::Void
+        } else {
+            self.type_name(name)
+        };
+        if ty != Type::Void {
+            return ty;
+        }
+        let word = match &name.base {
+            ast::TypeBase::Named(word) => word.as_str(),
+            _ => "void",
+        };
+        self.report(
+            Diagnostic::error(
+                codes::UNKNOWN_TYPE,
+                format!("Invalid variable declaration type: {word}"),
+                name.span,
+                "no variable can hold it",
+            )
+            .help("leave the type out, or name that of an integer, a string or a struct"),
+        );
+        Type::Error
     }
 
     fn assign(
