@@ -185,7 +185,7 @@ impl MapKind {
 }
 
 /// What a map is for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum MapRole {
     /// A map of the script: printed at the end, by `print`, cleared by `clear`.
     Script {
@@ -213,7 +213,7 @@ pub enum MapRole {
 ///
 /// Shape: a keyless map, in whatever storage, begins with a `u64` that is non-zero once it
 /// was written; the value follows at byte 8. A keyed map's value begins at byte 0.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum MapValue {
     /// One value.
     Plain(Shape),
@@ -526,6 +526,9 @@ pub struct Globals {
     /// Where the number of waiting bytes lies above which a record wakes userspace (`u64`).
     /// Userspace sets it: high while it looks by itself, 0 (as at the start) while it sleeps.
     pub wake_level: Option<u32>,
+    /// Where the word (`u64`) lies that userspace sets to keep attached programs from doing
+    /// anything, if there is one.
+    pub shut: Option<u32>,
 }
 
 /// A named piece of the data section.

@@ -45,6 +45,17 @@ pub struct Map {
     pub span: Span,
 }
 
+impl Map {
+    /// Whether its types come from the script's own definitions.
+    pub fn is_of_script(&self) -> bool {
+        let value = match &self.value {
+            MapContent::Plain(ty) => ty.is_of_script(),
+            MapContent::Aggregate { .. } => false,
+        };
+        value || self.key.as_ref().is_some_and(Type::is_of_script)
+    }
+}
+
 /// What a map holds.
 #[derive(Clone)]
 pub enum MapContent {

@@ -52,6 +52,10 @@ pub struct Options {
     pub print: Option<Stage>,
     /// Which places are kept of those that the script names.
     pub keep: Option<PlaceFilter>,
+    /// What an interactive session keeps from what it compiled before. With it maps are
+    /// stored by their own types alone, so that they can outlive the programs that fill them,
+    /// and programs can be shut off before they are detached.
+    pub carried: Option<Carried>,
 }
 
 /// Says of a place, by what `probe` shows there, whether it is kept. What runs once at the
@@ -65,6 +69,17 @@ impl std::fmt::Debug for PlaceFilter {
     }
 }
 
+/// What outlives one compilation: the numbers that are stored in maps keep their meaning.
+#[derive(Clone, Debug, Default)]
+pub struct Carried {
+    /// Sites by number.
+    pub sites: Vec<artifact::Site>,
+    /// Texts by number.
+    pub texts: Vec<String>,
+    /// Maps: what they hold is known where nothing assigns them any more.
+    pub maps: Vec<hir::Map>,
+}
+
 /// What came of a compilation.
 #[derive(Debug, Default)]
 pub struct Compiled {
@@ -76,6 +91,9 @@ pub struct Compiled {
     pub diagnostics: Diagnostics,
     /// The named parameters that the script takes, in the order it names them.
     pub parameters: Vec<Parameter>,
+    /// The script's maps, once their types are known; without those whose types the script
+    /// itself defines, which mean nothing outside it.
+    pub maps: Vec<hir::Map>,
 }
 
 /// A named parameter of a script.
@@ -200,9 +218,10 @@ fn recipe(
     }
     go_on(out)?;
     let program = program?;
+    let maps = program.maps.iter();
+    out.maps = maps.filter(|map| !map.is_of_script()).cloned().collect();
 
-    let (mut manifest, mut plan, programs) =
-        pass::plan::run(&program, target, &types, options.reports_reads);
+    let (mut manifest, mut plan, programs) = pass::plan::run(&program, target, &types, options);
     too_many_programs(&programs, &program, out);
     go_on(out)?;
     let backend_options = backend::Options::of(target);

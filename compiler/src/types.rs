@@ -205,6 +205,17 @@ pub const I8: Type = Type::Int(Int {
 });
 
 impl Type {
+    /// Whether it is, or is made of, a struct that the script defines.
+    pub fn is_of_script(&self) -> bool {
+        match self {
+            Type::Struct(of) => matches!(of.origin, Origin::Script(_)),
+            Type::Pointer(inner, _) | Type::Array(inner, _) => inner.is_of_script(),
+            Type::Tuple(parts) => parts.iter().any(Type::is_of_script),
+            Type::Record(parts) => parts.iter().any(|(_, part)| part.is_of_script()),
+            _ => false,
+        }
+    }
+
     /// Bytes in memory, without padding after it. Aggregations and void have none.
     pub fn size(&self) -> u32 {
         match self {

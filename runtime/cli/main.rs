@@ -7,6 +7,7 @@
 mod args;
 mod doc;
 mod list;
+mod repl;
 mod run;
 mod show;
 
@@ -65,6 +66,9 @@ fn choose(args: &Args) -> u8 {
         return list::list(args);
     }
     if args.program.is_none() && args.words.is_empty() && std::env::args_os().len() == 1 {
+        if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+            return repl::start(args);
+        }
         complain(&args::help());
         return WRONG;
     }

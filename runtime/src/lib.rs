@@ -11,6 +11,7 @@ mod events;
 mod faults;
 pub mod format;
 mod host;
+mod live;
 mod load;
 mod maps;
 pub mod output;
@@ -28,6 +29,7 @@ pub mod vocabulary;
 
 pub use error::{Error, Malformed};
 pub use host::{Files, Host};
+pub use live::{Changed, Live, Surroundings};
 pub use load::KernelMaps;
 pub use maps::{MapReport, Order};
 pub use output::{Buffering, OutputFormat, Printer};

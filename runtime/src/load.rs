@@ -72,6 +72,26 @@ impl KernelMaps {
         Ok(globals.copy(place.offset, place.size))
     }
 
+    /// Stores bytes in a variable of the data section, in words.
+    pub(crate) fn set_global(
+        &self,
+        manifest: &Manifest,
+        variable: u32,
+        bytes: &[u8],
+    ) -> Result<(), Malformed> {
+        let place = place(manifest, variable)?;
+        let words = bytes.chunks_exact(8).zip((0..place.size).step_by(8));
+        for (word, offset) in words {
+            let mut value = [0; 8];
+            value.copy_from_slice(word);
+            self.set_word(
+                place.offset.saturating_add(offset),
+                u64::from_ne_bytes(value),
+            );
+        }
+        Ok(())
+    }
+
     /// Sets a variable of the data section to zero from its byte `from` on.
     pub(crate) fn zero_global(
         &self,
@@ -110,7 +130,10 @@ fn place(
         .ok_or_else(|| Malformed::new(format!("there is no variable {variable}")))
 }
 
-/// Creates the maps and loads the programs of an artifact.
+/// A map of an earlier artifact that stands in for one of this, if it may.
+pub(crate) type Kept<'k> = &'k dyn Fn(&MapSchema) -> Option<sys::Map>;
+
+/// Creates the maps and loads the programs of an artifact. `kept` is asked for each map first.
 ///
 /// Errors: `E0800` to `E0802`.
 pub(crate) fn load<'a>(
@@ -118,11 +141,12 @@ pub(crate) fn load<'a>(
     sources: &SourceMap,
     host: &Host,
     wanted: &dyn Fn(When) -> bool,
+    kept: Kept<'_>,
 ) -> Result<Loaded<'a>, Error> {
     let (mut object, btf) = parse(&artifact.object)?;
     let definitions: Vec<(String, MapDefinition)> = object.maps.drain().collect();
     let manifest = &artifact.manifest;
-    let made = create_maps(manifest, &definitions, btf.as_ref(), host)?;
+    let made = create_maps(manifest, &definitions, btf.as_ref(), host, kept)?;
     relocate(&mut object, &definitions, &made.fds)?;
     let loader = Loader {
         object: &object,
@@ -195,6 +219,7 @@ fn create_maps(
     definitions: &[(String, MapDefinition)],
     btf: Option<&OwnedFd>,
     host: &Host,
+    kept: Kept<'_>,
 ) -> Result<Made, Error> {
     let mut made = Made {
         maps: KernelMaps::default(),
@@ -212,8 +237,14 @@ fn create_maps(
         }
         let index = find(&schema.symbol);
         let definition = index.and_then(|index| definitions.get(index));
-        let map = create_map(schema, definition.map(|(_, d)| d), btf, host)?;
-        fill(schema, &map)?;
+        let map = match kept(schema) {
+            Some(map) => map,
+            None => {
+                let map = create_map(schema, definition.map(|(_, d)| d), btf, host)?;
+                fill(schema, &map)?;
+                map
+            }
+        };
         if let Some(fd) = index.and_then(|index| made.fds.get_mut(index)) {
             *fd = map.as_fd().as_raw_fd();
         }

@@ -481,6 +481,33 @@ fn compare_parts<'v>(mut pairs: impl Iterator<Item = (&'v Value<'v>, &'v Value<'
         .unwrap_or(Ordering::Equal)
 }
 
+/// Stores elements that [`read`] took from a map of the same use, whatever the storage of
+/// either: keyless ones begin with the flag that says whether they were written.
+pub(crate) fn write(
+    maps: &KernelMaps,
+    manifest: &Manifest,
+    map: MapId,
+    elements: &Elements,
+) -> Result<(), Error> {
+    let schema = schema(manifest, map)?;
+    if let Storage::Global { variable } = &schema.storage {
+        return Ok(maps.set_global(manifest, *variable, elements.value(0))?);
+    }
+    let kernel = maps.get(map)?;
+    let keyless = vec![0; kernel.key_size()];
+    for index in 0..elements.count {
+        let key = if is_keyed(schema) {
+            elements.key(index)
+        } else {
+            &keyless
+        };
+        kernel
+            .update(key, elements.value(index))
+            .map_err(failed("fill", schema))?;
+    }
+    Ok(())
+}
+
 /// Removes all elements; a keyless map becomes as if never written.
 pub(crate) fn clear(maps: &KernelMaps, manifest: &Manifest, map: MapId) -> Result<(), Error> {
     let schema = schema(manifest, map)?;

@@ -40,7 +40,7 @@ mod trials;
 const NOTIFY: [&str; 2] = ["__BPFTRACE_NOTIFY_PROBES_ATTACHED", "RBT_NOTIFY_ATTACHED"];
 
 /// Most records of one look at the ring buffer, so that signals are heard in between.
-const LOOK: usize = 1 << 14;
+pub(crate) const LOOK: usize = 1 << 14;
 
 /// How a script is run.
 #[derive(Debug, Default)]
@@ -108,8 +108,8 @@ struct Flags {
 }
 
 /// What turns records into output.
-struct Report<'a> {
-    decoder: Decoder<'a>,
+pub(crate) struct Report<'a> {
+    pub(crate) decoder: Decoder<'a>,
     sources: &'a SourceMap,
     handlers: &'a Handlers,
     printer: Printer,
@@ -157,7 +157,7 @@ impl<'a> Session<'a> {
             When::Test => options.mode == Mode::Test,
             _ => true,
         };
-        let loaded = load::load(artifact, sources, host, &wanted)?;
+        let loaded = load::load(artifact, sources, host, &wanted, &|_| None)?;
         clock.passed("load");
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -169,22 +169,19 @@ impl<'a> Session<'a> {
         let maps = Rc::new(loaded.maps);
         let events = open_events(artifact, &maps)?;
         drop(entered);
-        let manifest = &artifact.manifest;
         let mut session = Session {
             links: Vec::new(),
             programs: loaded.programs,
             events,
             signals,
             watched,
-            report: Report {
-                decoder: Decoder::new(manifest, host, maps),
+            report: Report::new(
+                artifact,
                 sources,
-                handlers,
+                (handlers, host, maps),
                 printer,
-                reported: Reported::new(manifest),
-                warnings: options.warnings,
-                is_unsafe_allowed: options.is_unsafe_allowed,
-            },
+                (options.warnings, options.is_unsafe_allowed),
+            ),
             child: options.child,
             options: Flags {
                 is_dry_run: options.is_dry_run,
@@ -410,9 +407,31 @@ impl<'a> Session<'a> {
     }
 }
 
+impl<'a> Report<'a> {
+    /// For records of that artifact. `allowed` says which warnings are shown and whether words
+    /// may change the system.
+    pub(crate) fn new(
+        artifact: &'a Artifact,
+        sources: &'a SourceMap,
+        (handlers, host, maps): (&'a Handlers, &'a Host, Rc<KernelMaps>),
+        printer: Printer,
+        allowed: (Warnings, bool),
+    ) -> Report<'a> {
+        Report {
+            decoder: Decoder::new(&artifact.manifest, host, maps),
+            sources,
+            handlers,
+            printer,
+            reported: Reported::new(&artifact.manifest),
+            warnings: allowed.0,
+            is_unsafe_allowed: allowed.1,
+        }
+    }
+}
+
 impl Report<'_> {
     /// Does what a record says.
-    fn perform(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
+    pub(crate) fn perform(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
         let record = Record::new(bytes, &self.decoder)?;
         let action = self.handlers.action(&record.schema.word).ok_or_else(|| {
             let word = &record.schema.word;
@@ -430,7 +449,7 @@ impl Report<'_> {
     }
 
     /// Lets out what was rendered and reports what went wrong meanwhile.
-    fn after_batch(&mut self) -> Result<(), Error> {
+    pub(crate) fn after_batch(&mut self) -> Result<(), Error> {
         let (cx, reported) = self.context();
         let maps = Rc::clone(&cx.decoder.maps);
         let mut cx = cx;
@@ -477,7 +496,7 @@ impl Report<'_> {
     }
 
     /// A probe could not be attached: stops, says so, or goes on, as the script has it.
-    fn refused(
+    pub(crate) fn refused(
         &mut self,
         program: &Program<'_>,
         attachment: &Attachment,
@@ -555,7 +574,10 @@ fn open_printer(options: &Options) -> Result<Printer, Error> {
     })
 }
 
-fn open_events(artifact: &Artifact, maps: &Rc<KernelMaps>) -> Result<Option<Events>, Error> {
+pub(crate) fn open_events(
+    artifact: &Artifact,
+    maps: &Rc<KernelMaps>,
+) -> Result<Option<Events>, Error> {
     let manifest = &artifact.manifest;
     let schemas = manifest.maps.iter().zip(0..);
     for (schema, number) in schemas {
@@ -589,7 +611,7 @@ async fn ended(watched: &Option<AsyncFd<OwnedFd>>) {
 
 /// Comes when it is worth looking at the ring buffer again; without one there is only what
 /// programs count, which a person may wait for.
-async fn wait(events: &mut Option<Events>, came: usize) {
+pub(crate) async fn wait(events: &mut Option<Events>, came: usize) {
     match events {
         Some(_) if came == LOOK => {}
         Some(events) => events.wait(came > 0).await,

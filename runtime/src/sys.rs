@@ -218,6 +218,14 @@ impl Map {
         })
     }
 
+    /// Another handle of the same map.
+    pub(crate) fn try_clone(&self) -> io::Result<Map> {
+        Ok(Map {
+            fd: self.fd.try_clone()?,
+            ..*self
+        })
+    }
+
     /// Bytes of an element as userspace sees it: all CPUs' values, each at a multiple of
     /// [`Map::stride`].
     pub(crate) fn element_size(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use super::{Builder, Home, SCRATCH_HEADER};
 use crate::artifact::{
-    Fault, FaultKind, Manifest, MapId, MapKind, MapRole, MapSchema, Shape, Storage, Variable,
+    Fault, FaultKind, Manifest, MapId, MapKind, MapRole, MapSchema, Shape, Storage, Variable, When,
 };
 use crate::hir;
 use crate::ir::builder::FunctionBuilder;
@@ -44,6 +44,8 @@ pub struct Plan {
     pub frame_limit: u32,
     /// Whether failed reads and lookups are reported (`-k`).
     pub reports_reads: bool,
+    /// Byte of the globals that is not zero while attached programs are to do nothing.
+    pub shut: Option<u32>,
 }
 
 /// How one map of the script is stored.
@@ -152,6 +154,7 @@ pub fn lower_program(
         fill: super::Fill::Whole,
     };
     b.f.at(body);
+    b.leave_if_shut();
     b.pid_filter();
     b.find_site(sites, table);
     b.statements(&clause.body);
@@ -213,6 +216,16 @@ impl Builder<'_> {
         let value = lower(self);
         self.fill = before;
         value
+    }
+
+    fn leave_if_shut(&mut self) {
+        let Some(shut) = self.plan.shut else { return };
+        if self.clause.provider.when() != When::Attached {
+            return;
+        }
+        let word = self.in_reg(Operand::Global(shut));
+        let word = self.load(Address::reg(word), Size::B8);
+        self.when(Comparison::NotEqual, word, 0, Self::leave);
     }
 
     fn pid_filter(&mut self) {

@@ -5,6 +5,7 @@
 //! section or, for an aggregation, one row for each CPU; an aggregation whose value the
 //! script reads back is shared by all CPUs, so that one lookup reads it.
 
+use crate::Options;
 use crate::artifact::ProgramKind;
 use crate::artifact::{
     Attachment, Globals, Manifest, MapId, MapKind, MapRole, MapSchema, MapValue, ProgramPlan,
@@ -55,7 +56,7 @@ pub fn run(
     program: &hir::Program,
     target: &dyn Target,
     types: &TypeTable<'_>,
-    reports_reads: bool,
+    options: &Options,
 ) -> (Manifest, Plan, Vec<PlannedProgram>) {
     let config = &program.config;
     let ring_bytes = match u32::try_from(config.perf_rb_pages) {
@@ -80,7 +81,7 @@ pub fn run(
         },
         ..Manifest::default()
     };
-    let usage = usage(program);
+    let usage = usage(program, options.carried.is_some());
     let lost_events = global(&mut manifest.globals, "lost_events", 8);
     let missed_runs = global(&mut manifest.globals, "missed_runs", 8);
     manifest.globals.lost_events = Some(lost_events);
@@ -98,12 +99,19 @@ pub fn run(
         stacks: Vec::new(),
         seen_parts: MapId(u32::MAX),
         frame_limit: u32::try_from(config.on_stack_limit).unwrap_or(128).min(256),
-        reports_reads,
+        reports_reads: options.reports_reads,
+        shut: None,
     };
     // Shapes of the script's maps name those of stacks, which come after all of them.
     let next = u32::try_from(program.maps.len()).unwrap_or(u32::MAX);
     let numbers = (next..).map(MapId);
     plan.stacks = usage.stacks.iter().copied().zip(numbers).collect();
+    if let Some(carried) = &options.carried {
+        manifest.sites.clone_from(&carried.sites);
+        manifest.texts.clone_from(&carried.texts);
+        plan.shut = Some(global(&mut manifest.globals, "shut", 8));
+        manifest.globals.shut = plan.shut;
+    }
     let mut largest = 8_u32;
     for (index, map) in program.maps.iter().enumerate() {
         let (schema, planned) = script_map(
@@ -182,16 +190,21 @@ fn programs(
 ) -> Vec<PlannedProgram> {
     let mut planned = Vec::new();
     let mut symbols = HashSet::new();
+    let carried = manifest.sites.len();
     for (index, clause) in program.clauses.iter().enumerate() {
         for route in clause.provider.routes(&clause.places, clause.needs, target) {
-            let first_site = u32::try_from(manifest.sites.len()).unwrap_or(u32::MAX);
-            for place in &route.places {
-                let text = clause.places.get(*place).map(|p| p.text.clone());
-                manifest.sites.push(Site {
-                    text: text.unwrap_or_default(),
+            let places = route.places.iter();
+            let sites: Vec<Site> = places
+                .map(|place| Site {
+                    text: clause
+                        .places
+                        .get(*place)
+                        .map(|p| p.text.clone())
+                        .unwrap_or_default(),
                     function: String::new(),
-                });
-            }
+                })
+                .collect();
+            let first_site = site_numbers(&mut manifest.sites, sites, carried);
             let attachments: Vec<Attachment> = route
                 .attachments
                 .iter()
@@ -243,6 +256,18 @@ fn programs(
     planned
 }
 
+/// The number of the first of some sites, which follow each other: the numbers they have
+/// among the first `carried`, or new ones.
+fn site_numbers(all: &mut Vec<Site>, sites: Vec<Site>, carried: usize) -> u32 {
+    let known = all.get(..carried).unwrap_or(&[]);
+    let found = known.windows(sites.len().max(1)).position(|w| w == sites);
+    let first = found.unwrap_or(all.len());
+    if found.is_none() {
+        all.extend(sites);
+    }
+    u32::try_from(first).unwrap_or(u32::MAX)
+}
+
 fn section(route: &Route, symbol: &str) -> String {
     if route.section.is_empty() || route.kind == ProgramKind::PerfEvent {
         crate::object::section_name(route.kind, symbol)
@@ -280,9 +305,14 @@ struct Usage {
     has_user_symbols: bool,
 }
 
-fn usage(program: &hir::Program) -> Usage {
+/// `may_all_be_read` if clauses that read maps can still come.
+fn usage(program: &hir::Program, may_all_be_read: bool) -> Usage {
     let mut usage = Usage {
-        read: HashSet::new(),
+        read: if may_all_be_read {
+            (0..).take(program.maps.len()).collect()
+        } else {
+            HashSet::new()
+        },
         stacks: BTreeSet::new(),
         has_user_symbols: false,
     };

@@ -192,6 +192,46 @@ impl MapTypes {
         }
     }
 
+    /// Makes integers as large as they can get: what is assigned later then fits. Says whether
+    /// any was smaller.
+    fn make_room(&mut self) -> bool {
+        let mut has_changed = false;
+        for ty in self.key.iter_mut().chain([&mut self.value]) {
+            if let Type::Int(int) = ty
+                && int.size < 8
+            {
+                int.size = 8;
+                has_changed = true;
+            }
+        }
+        has_changed
+    }
+
+    /// What an earlier compilation found.
+    fn carried(map: &hir::Map, span: Span) -> Self {
+        let mut types = MapTypes {
+            key: map.key.clone(),
+            is_keyed: map.key.is_some(),
+            is_scalar: map.key.is_none(),
+            ..MapTypes::new(&map.name, span)
+        };
+        match &map.value {
+            MapContent::Plain(ty) => types.value = ty.clone(),
+            MapContent::Aggregate {
+                word,
+                params,
+                is_signed,
+            } => {
+                types.aggregate = Some(AggregateTypes {
+                    word: *word,
+                    params: params.clone(),
+                    is_signed: *is_signed,
+                });
+            }
+        }
+        types
+    }
+
     fn finish(&self) -> hir::Map {
         let value = match &self.aggregate {
             Some(aggregate) => MapContent::Aggregate {
@@ -337,6 +377,11 @@ impl<'a, 't> Infer<'a, 't> {
         } else {
             I64
         };
+        if self.input.options.carried.is_some() {
+            for map in &mut self.maps {
+                self.changed |= map.make_room();
+            }
+        }
         for map in &mut self.maps {
             if map.value == Type::Unknown && map.aggregate.is_none() && !map.gets_aggregate {
                 map.value = ty.clone();
@@ -396,7 +441,13 @@ impl<'a, 't> Infer<'a, 't> {
             return MapIndex(*number);
         }
         let number = u32::try_from(self.maps.len()).unwrap_or(u32::MAX);
-        self.maps.push(MapTypes::new(name, span));
+        let carried = self.input.options.carried.iter();
+        let mut carried = carried.flat_map(|carried| &carried.maps);
+        let known = carried.find(|map| map.name == name);
+        self.maps.push(match known {
+            Some(map) => MapTypes::carried(map, span),
+            None => MapTypes::new(name, span),
+        });
         self.map_numbers.insert(name.to_owned(), number);
         self.changed = true;
         MapIndex(number)

@@ -1,0 +1,289 @@
+//! What a half-typed word could become.
+//!
+//! Takes the line up to the cursor; gives where the word begins and what would fit there:
+//! probes after a provider, fields after `args.`, kernel types after `struct`, else words of
+//! the language. Lists of probes are asked for once and kept.
+
+use super::command;
+use rbt_compiler::btf::BtfType;
+use rbt_compiler::target::Target;
+use rbt_compiler::vocabulary::{ProbeSpec, Provider};
+use rbt_grammar::ast::AttachPart;
+use rbt_grammar::{Span, Spanned};
+use rbt_runtime::Host;
+use rbt_stdlib::VOCABULARY;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Most words that are offered at once.
+const MOST: usize = 200;
+
+/// What has been asked of this machine.
+#[derive(Default)]
+pub(super) struct Known {
+    host: Host,
+    /// All probes of a provider, sorted.
+    probes: RefCell<HashMap<&'static str, Vec<String>>>,
+    /// The session's maps and macros.
+    pub names: Vec<String>,
+}
+
+impl Known {
+    /// Where the word at the end of `line` begins, and what it could become.
+    pub(super) fn complete(&self, line: &str) -> (usize, Vec<String>) {
+        if line.starts_with(':') && !line.contains(' ') {
+            let commands = command::TABLE.iter().map(|row| row.name.to_owned());
+            return (0, starting(line, commands));
+        }
+        let line_start = line.rfind('\n').map_or(0, |at| at + 1);
+        let is_command = line.starts_with(":list ") || line.starts_with(":doc ");
+        let header_start = if is_command {
+            line.find(' ').map_or(0, |at| at + 1)
+        } else {
+            header(line).unwrap_or(line.len())
+        };
+        if let Some(text) = line.get(header_start..)
+            && (is_command || header(line).is_some())
+        {
+            let start = text.rfind([',', ' ']).map_or(0, |at| at + 1);
+            let start = header_start.max(line_start).max(header_start + start);
+            let word = line.get(start..).unwrap_or_default();
+            if line.starts_with(":doc ") {
+                return (start, starting(word, words()));
+            }
+            return (start, self.probes(word));
+        }
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "_@$.>-".contains(c);
+        let start = line
+            .char_indices()
+            .rev()
+            .take_while(|(_, c)| is_part(*c))
+            .last()
+            .map_or(line.len(), |(at, _)| at);
+        let word = line.get(start..).unwrap_or_default();
+        for access in ["args.", "args->"] {
+            if let Some(field) = word.strip_prefix(access) {
+                let fields = self.fields(line);
+                return (start + access.len(), starting(field, fields.into_iter()));
+            }
+        }
+        let before = line.get(..start).unwrap_or_default().trim_end();
+        for tag in ["struct", "union", "enum"] {
+            if before.ends_with(tag) && !word.is_empty() {
+                return (start, self.types(tag, word));
+            }
+        }
+        let names = self.names.iter().cloned();
+        (start, starting(word, words().chain(names)))
+    }
+
+    fn probes(&self, word: &str) -> Vec<String> {
+        let Some((provider, _)) = word.split_once(':') else {
+            let names = VOCABULARY.providers.iter().map(|p| p.name().to_owned());
+            let definitions = ["macro", "struct", "let", "config"].map(str::to_owned);
+            return starting(word, names.chain(definitions));
+        };
+        let Some(found) = VOCABULARY.provider(provider) else {
+            return Vec::new();
+        };
+        // With the full name; the alias stays as typed.
+        let full = word.replacen(provider, found.name(), 1);
+        if !self.probes.borrow().contains_key(found.name()) {
+            let all = self.list(found, &full);
+            self.probes.borrow_mut().insert(found.name(), all);
+        }
+        let known = self.probes.borrow();
+        let all = known.get(found.name()).map_or(&[][..], Vec::as_slice);
+        let from = all.partition_point(|name| name.as_str() < full.as_str());
+        let range = all.get(from..).unwrap_or(&[]);
+        range
+            .iter()
+            .take_while(|name| name.starts_with(&full))
+            .take(MOST)
+            .map(|name| name.replacen(found.name(), provider, 1))
+            .collect()
+    }
+
+    /// All probes of a provider; of those that have to be told a file, none.
+    fn list(&self, provider: &dyn Provider, full: &str) -> Vec<String> {
+        let parts = if full.matches(':').count() > 1 && !provider.is_listed() {
+            let inner = full.split(':').skip(1);
+            inner.map(|part| format!("{part}*")).collect()
+        } else {
+            vec![String::from("*"), String::from("*")]
+        };
+        let attempt = |count: usize| {
+            let parts: Vec<Spanned<AttachPart>> = parts
+                .iter()
+                .take(count)
+                .map(|text| {
+                    let part = AttachPart {
+                        text: text.clone(),
+                        is_quoted: false,
+                    };
+                    Spanned::new(part, Span::default())
+                })
+                .collect();
+            let spec = ProbeSpec {
+                parts: &parts,
+                span: Span::default(),
+                allows_unsafe: false,
+            };
+            provider.list(&spec, &self.host).unwrap_or_default()
+        };
+        let mut names = attempt(2);
+        if names.is_empty() {
+            names = attempt(1);
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The names of the arguments of the probe that the last clause of the line is for.
+    fn fields(&self, line: &str) -> Vec<String> {
+        let end = line.rfind(['{', '<', '/']).unwrap_or(line.len());
+        let before = line.get(..end).unwrap_or_default();
+        // The probe is the last word with a colon that a provider begins.
+        let mut words = before.split([' ', '\n', '\t', ',', '{', '}', '/', '<', '>', ';']);
+        let probe = words
+            .by_ref()
+            .filter(|word| {
+                word.split_once(':')
+                    .is_some_and(|(name, _)| VOCABULARY.provider(name).is_some())
+            })
+            .last();
+        let Some((name, rest)) = probe.and_then(|probe| probe.split_once(':')) else {
+            return Vec::new();
+        };
+        let Some(provider) = VOCABULARY.provider(name) else {
+            return Vec::new();
+        };
+        let full = format!("{}:{rest}", provider.name());
+        let lines = provider.describe(&full, &self.host);
+        let names = lines.iter().filter_map(|line| {
+            let declared = line.split('[').next()?.trim_end_matches(';');
+            let name = declared.rsplit([' ', '*']).next()?.trim();
+            (!name.is_empty()).then(|| name.to_owned())
+        });
+        names.collect()
+    }
+
+    fn types(&self, tag: &str, word: &str) -> Vec<String> {
+        let Ok(btf) = self.host.btf() else {
+            return Vec::new();
+        };
+        let found = btf.ids().filter_map(|id| match btf.get(id)? {
+            BtfType::Struct { name, is_union, .. } if is_union == (tag == "union") => Some(name),
+            BtfType::Enum { name, .. } if tag == "enum" => Some(name),
+            _ => None,
+        });
+        let fits = found.filter(|name| tag_fits(name, word));
+        let mut names: Vec<String> = fits.map(str::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(MOST);
+        names
+    }
+}
+
+fn tag_fits(name: &str, word: &str) -> bool {
+    !name.is_empty() && name.starts_with(word)
+}
+
+/// Where the header of the clause begins that the end of `line` is in; `None` inside an action
+/// or where no clause has begun.
+fn header(line: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut start = 0;
+    for (at, c) in line.char_indices() {
+        match c {
+            '{' | '(' => depth += 1,
+            '}' | ')' => {
+                depth = depth.saturating_sub(1);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    let text = line.get(start..).unwrap_or_default();
+    let indent = text.len() - text.trim_start().len();
+    let text = text.trim_start();
+    let is_header =
+        depth == 0 && !text.contains([' ', '<', '=']) && !text.starts_with(['@', '$', '/', ':'])
+            || (depth == 0 && text.ends_with(", "));
+    is_header.then_some(start + indent)
+}
+
+fn words() -> impl Iterator<Item = String> {
+    let builtins = VOCABULARY.builtins.iter().map(|w| w.name());
+    let functions = VOCABULARY.functions.iter().map(|w| w.name());
+    let aggregations = VOCABULARY.aggregations.iter().map(|w| w.name());
+    let keywords = [
+        "break", "continue", "else", "for", "if", "let", "return", "sizeof", "offsetof", "unroll",
+        "while",
+    ];
+    let words = builtins.chain(functions).chain(aggregations);
+    words.chain(keywords).map(str::to_owned)
+}
+
+fn starting(word: &str, from: impl Iterator<Item = String>) -> Vec<String> {
+    let mut found: Vec<String> = from.filter(|name| name.starts_with(word)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found.truncate(MOST);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn completed(line: &str) -> (usize, Vec<String>) {
+        Known::default().complete(line)
+    }
+
+    #[test]
+    fn words_and_commands() {
+        assert_eq!(completed(":pro"), (0, vec![String::from(":probes")]));
+        let (start, found) = completed("BEGIN { printf(\"%d\", nse");
+        assert_eq!((start, found), (21, vec![String::from("nsecs")]));
+        let (start, found) = completed("trac");
+        assert_eq!((start, found), (0, vec![String::from("tracepoint")]));
+        let (_, found) = completed("interval:s:1 { } soft");
+        assert_eq!(found, ["software"]);
+    }
+
+    #[test]
+    fn names_of_the_session() {
+        let known = Known {
+            names: vec![String::from("@reads"), String::from("@writes")],
+            ..Known::default()
+        };
+        assert_eq!(
+            known.complete("print(@re"),
+            (6, vec![String::from("@reads")])
+        );
+    }
+
+    #[test]
+    fn probes_of_a_provider() {
+        let (start, found) = completed("software:page");
+        assert_eq!(start, 0);
+        assert!(
+            found
+                .iter()
+                .any(|name| name.starts_with("software:page-faults"))
+        );
+        let (_, found) = completed("tracepoint:sched:sched_swi");
+        assert_eq!(
+            found.first().map(String::as_str),
+            Some("tracepoint:sched:sched_switch")
+        );
+        let (start, found) = completed("tracepoint:sched:sched_switch { @[args.next_c");
+        assert_eq!((start, found), (39, vec![String::from("next_comm")]));
+        let (start, found) = completed("interval:s:1 { } s:cpu-c");
+        assert_eq!(start, 17);
+        assert!(found.iter().any(|name| name.starts_with("s:cpu-clock")));
+    }
+}

@@ -1,0 +1,307 @@
+//! The prompt in a real terminal: keys go in, the screen is read.
+//!
+//! Drives `rbt` without arguments under tmux; needs root, and says so and stops where it is not
+//! given or tmux is not there.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// How long the screen may take to show what a key does; the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A terminal of 100 columns and 45 lines with the prompt in it.
+struct Terminal {
+    socket: String,
+    folder: PathBuf,
+}
+
+impl Terminal {
+    /// Starts one; `None`, with the reason printed, where it cannot be done.
+    fn start(name: &str) -> Option<Terminal> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            println!("skipped: this machine has no command tmux");
+            return None;
+        }
+        let id = Command::new("id").arg("-u").output().unwrap();
+        if id.stdout != b"0\n" {
+            println!("skipped: tracing needs root");
+            return None;
+        }
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("repl-{name}"));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let terminal = Terminal {
+            socket: format!("rbt-{name}-{}", std::process::id()),
+            folder,
+        };
+        let command = format!(
+            "cd {}; XDG_STATE_HOME=$PWD/state {}; echo \"status $?\"; sleep 60",
+            terminal.folder.display(),
+            env!("CARGO_BIN_EXE_rbt")
+        );
+        let size = ["-x", "100", "-y", "45"];
+        terminal.tmux(&[&["new-session", "-d", "-s", "t"], &size[..], &[&command]].concat());
+        terminal.shows("rbt> ");
+        Some(terminal)
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new("tmux");
+        command.args(["-L", &self.socket, "-f", "/dev/null"]);
+        command.args(arguments).output().unwrap()
+    }
+
+    /// Types a line and Enter.
+    fn enter(&self, line: &str) {
+        self.tmux(&["send-keys", "-t", "t", "-l", line]);
+        self.key("Enter");
+    }
+
+    /// Presses a key that tmux knows by name.
+    fn key(&self, key: &str) {
+        self.tmux(&["send-keys", "-t", "t", key]);
+    }
+
+    fn screen(&self) -> String {
+        let output = self.tmux(&["capture-pane", "-p", "-J", "-S", "-200", "-t", "t"]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Waits until the screen has `text`.
+    fn shows(&self, text: &str) {
+        self.until(text, |screen| screen.contains(text));
+    }
+
+    fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) {
+        let start = Instant::now();
+        loop {
+            let screen = self.screen();
+            if is_so(&screen) {
+                return;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "the screen never shows {what}:\n{}",
+                screen.trim_end()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The number that a line of the screen last shows after `before`.
+    fn number(&self, before: &str) -> Option<u64> {
+        let screen = self.screen();
+        let line = screen.lines().rev().find(|line| line.starts_with(before))?;
+        line.strip_prefix(before)?.trim().parse().ok()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+#[test]
+fn clauses_run_while_others_are_typed() {
+    let Some(terminal) = Terminal::start("clauses") else {
+        return;
+    };
+    terminal.enter("interval:ms:10 { @n++; }");
+    terminal.shows("clause 1 runs");
+    terminal.enter("interval:ms:10 < @m = count(); >");
+    terminal.shows("clause 2 runs");
+    terminal.enter("@n");
+    terminal.shows("@n: ");
+    let first = terminal.number("@n: ").unwrap();
+    // Both go on, and the map of the first was not lost when the second came.
+    terminal.enter("print(@n)");
+    terminal.until("a larger @n", |_| terminal.number("@n: ").unwrap() > first);
+    terminal.enter(":stop 1");
+    terminal.enter(":probes");
+    terminal.shows("  2 interval:ms:10 < @m = count(); >");
+    terminal.enter("@n");
+    terminal.enter("@m");
+    terminal.shows("@m: ");
+    let still = terminal.number("@n: ").unwrap();
+    let counted = terminal.number("@m: ").unwrap();
+    terminal.enter("@");
+    terminal.until("a larger @m", |_| {
+        terminal.enter("@");
+        terminal.number("@m: ").unwrap() > counted
+    });
+    assert_eq!(terminal.number("@n: ").unwrap(), still);
+    terminal.enter(":replace 2 interval:ms:10 { @m = count(); @k = 7; }");
+    terminal.until("the new map", |_| {
+        terminal.enter("@k");
+        terminal.number("@k: ") == Some(7)
+    });
+    assert!(terminal.number("@m: ").unwrap() >= counted);
+    terminal.enter(":save saved.bt");
+    terminal.shows("saved to saved.bt");
+    let saved = std::fs::read_to_string(terminal.folder.join("saved.bt")).unwrap();
+    assert_eq!(saved, "interval:ms:10 { @m = count(); @k = 7; }\n");
+    terminal.key("C-d");
+    terminal.shows("status 0");
+}
+
+#[test]
+fn definitions_stay_and_mistakes_leave_no_trace() {
+    let Some(terminal) = Terminal::start("definitions") else {
+        return;
+    };
+    terminal.enter("macro twice(x) { x * 2 }");
+    terminal.enter("struct pair { int a; int b; };");
+    terminal.enter("$base = 20");
+    terminal.enter("print(twice($base) + sizeof(struct pair) - 6)");
+    terminal.shows("\n42\n");
+    terminal.enter("macro twice(x) { y }");
+    terminal.enter("interval:s:1 { print(nonsense); }");
+    terminal.shows("Unknown identifier: 'nonsense'");
+    terminal.enter(":probes");
+    terminal.shows("no clause runs");
+    terminal.enter("@x = \"text\"");
+    terminal.enter("@x");
+    terminal.shows("@x: text");
+    terminal.enter("@x = 5");
+    terminal.shows("@x starts anew");
+    terminal.key("C-d");
+    terminal.shows("@x: 5\nstatus 0");
+}
+
+#[test]
+fn a_line_is_whole_when_its_brackets_are() {
+    let Some(terminal) = Terminal::start("lines") else {
+        return;
+    };
+    terminal.enter("BEGIN <");
+    terminal.enter("  print((1,");
+    terminal.enter("    2));");
+    terminal.enter(">");
+    terminal.shows("(1, 2)");
+    // The history has it as one entry: up, and it runs again.
+    terminal.key("Up");
+    terminal.key("Enter");
+    terminal.until("the action again", |screen| {
+        screen.matches("(1, 2)").count() == 2
+    });
+    terminal.key("C-d");
+    terminal.shows("status 0");
+    let history = terminal.folder.join("state/rbt/history");
+    assert!(
+        std::fs::read_to_string(history)
+            .unwrap()
+            .contains("BEGIN <")
+    );
+}
+
+#[test]
+fn words_are_completed() {
+    let Some(terminal) = Terminal::start("completion") else {
+        return;
+    };
+    terminal.tmux(&["send-keys", "-t", "t", "-l", "tracepoint:sched:sched_swit"]);
+    terminal.key("Tab");
+    terminal.shows("rbt> tracepoint:sched:sched_switch");
+    terminal.tmux(&["send-keys", "-t", "t", "-l", " { @[args.next_c"]);
+    terminal.key("Tab");
+    terminal.shows("@[args.next_comm");
+    terminal.enter("] = count(); }");
+    terminal.shows("clause 1 runs");
+    terminal.tmux(&["send-keys", "-t", "t", "-l", ":prob"]);
+    terminal.key("Tab");
+    terminal.shows(":probes");
+    terminal.key("Enter");
+    terminal.tmux(&["send-keys", "-t", "t", "-l", "print(((struct task_stru"]);
+    terminal.key("Tab");
+    terminal.shows("struct task_struct");
+    terminal.key("C-c");
+    // Keys that come together with Ctrl-C go the way of the line that it gives up.
+    terminal.shows("shows it again\nrbt>");
+    terminal.enter(":doc printf");
+    terminal.shows("printf(");
+    terminal.enter(":list software:cpu-c*");
+    terminal.shows("software:cpu-clock:");
+    terminal.key("C-d");
+    terminal.shows("status 0");
+}
+
+#[test]
+fn output_comes_above_the_line_and_can_be_stopped() {
+    let Some(terminal) = Terminal::start("output") else {
+        return;
+    };
+    terminal.enter("interval:ms:100 { printf(\"tick %d\\n\", @n); @n++; }");
+    terminal.shows("tick 3");
+    terminal.tmux(&["send-keys", "-t", "t", "-l", "half a li"]);
+    terminal.shows("tick 9");
+    terminal.shows("rbt> half a li");
+    terminal.key("C-c");
+    terminal.shows("shows it again\nrbt>");
+    terminal.enter(":watch @n 200ms");
+    terminal.shows("Enter ends the watch.");
+    let first = terminal.number("@n: ").unwrap();
+    terminal.until("the map in motion", |_| {
+        terminal.number("@n: ").is_some_and(|now| now > first)
+    });
+    terminal.key("Enter");
+    terminal.enter("interval:ms:50 { exit(); }");
+    terminal.shows("all clauses are stopped");
+    terminal.enter(":probes");
+    terminal.shows("no clause runs");
+    terminal.key("C-d");
+    terminal.shows("status 0");
+}
+
+#[test]
+fn keys_keep_their_meaning_when_clauses_change() {
+    let Some(terminal) = Terminal::start("keys") else {
+        return;
+    };
+    terminal.enter("interval:ms:20 { @[probe, kstack(2)] = count(); }");
+    terminal.shows("clause 1 runs");
+    terminal.enter("profile:hz:50 { @[probe, kstack(2)] = count(); }");
+    terminal.shows("clause 2 runs");
+    terminal.until("both names", |_| {
+        terminal.enter("@");
+        let screen = terminal.screen();
+        screen.contains("@[interval:ms:20, ") && screen.contains("@[profile:hz:50, ")
+    });
+    // The first clause's place is taken by no other while its keys are there.
+    terminal.enter(":stop 1");
+    terminal.enter("software:cpu-clock:1000000 { @[probe, kstack(2)] = count(); }");
+    terminal.shows("clause 3 runs");
+    terminal.until("all names", |_| {
+        terminal.enter("@");
+        let screen = terminal.screen();
+        let shown = screen.rsplit("rbt> @").next().unwrap_or_default();
+        [
+            "interval:ms:20",
+            "profile:hz:50",
+            "software:cpu-clock:1000000",
+        ]
+        .iter()
+        .all(|name| shown.contains(&format!("@[{name}, ")))
+    });
+    terminal.enter(":stop");
+    terminal.enter(":clear");
+    terminal.enter("interval:ms:30 { @k[probe] = count(); }");
+    terminal.shows("clause 4 runs");
+    terminal.until("the third name", |_| {
+        terminal.enter("@");
+        terminal.screen().contains("@k[interval:ms:30]: ")
+    });
+    terminal.enter(":replace 4 interval:ms:31 { @k[probe] = count(); }");
+    terminal.until("the fourth name", |_| {
+        terminal.enter("@");
+        terminal.screen().contains("@k[interval:ms:31]: ")
+    });
+    terminal.key("C-d");
+    terminal.shows("status 0");
+    let end = terminal.screen();
+    let last = end.rsplit("rbt> ").next().unwrap_or_default();
+    assert!(last.contains("@k[interval:ms:30]: "), "{end}");
+}
