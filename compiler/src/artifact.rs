@@ -680,6 +680,15 @@ pub enum AttachTarget {
         /// Whether it is their returns.
         is_return: bool,
     },
+    /// A function of the kernel, by its type; each takes a load of its own.
+    Function {
+        /// Its number in the kernel's BTF.
+        type_id: u32,
+        /// Its name.
+        function: String,
+        /// Which end of it.
+        side: Side,
+    },
     /// Memory that is watched by the processor.
     Watchpoint {
         /// Where.
@@ -700,6 +709,15 @@ pub enum AttachTarget {
         /// Where.
         cpus: Cpus,
     },
+}
+
+/// The ends of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Where it is entered.
+    Entry,
+    /// Where it returns.
+    Return,
 }
 
 /// How often a perf event fires.

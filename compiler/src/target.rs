@@ -129,6 +129,8 @@ pub enum Feature {
     LookupPerCpu,
     /// `bpf_get_func_ip` for kprobes (5.15).
     FunctionAddress,
+    /// `bpf_get_func_arg` and `bpf_get_func_ret` (5.17).
+    FunctionArguments,
     /// Programs of type tracing load (fentry, fexit, iterators, BTF raw tracepoints).
     Tracing,
     /// Kprobes.
@@ -155,6 +157,7 @@ impl Feature {
         (Feature::TaiClock, "get_tai_ns"),
         (Feature::LookupPerCpu, "lookup_percpu_elem"),
         (Feature::FunctionAddress, "get_func_ip"),
+        (Feature::FunctionArguments, "get_func_arg"),
         (Feature::Tracing, "tracing"),
         (Feature::Kprobe, "kprobe"),
         (Feature::KprobeMulti, "kprobe_multi"),

@@ -357,6 +357,10 @@ pub enum ArgumentSource {
     },
     /// At that byte of the current task's `struct task_struct`.
     Task(u32),
+    /// What `bpf_get_func_arg` gives for that slot.
+    Helper(u32),
+    /// What `bpf_get_func_ret` gives.
+    HelperForResult,
 }
 
 /// How the arguments of a probe are read on a route.
@@ -435,6 +439,11 @@ pub trait Provider: Word {
     /// When its clauses run.
     fn when(&self) -> When {
         When::Attached
+    }
+    /// Whether what functions return has a type of its own at each place, so that a clause
+    /// that names `retval` is compiled for each such type.
+    fn types_result(&self) -> bool {
+        false
     }
     /// What its probes are called in the complaint that two have one name, if none may.
     fn unique_as(&self) -> Option<&'static str> {

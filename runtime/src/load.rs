@@ -11,8 +11,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use aya_obj::btf::BtfFeatures;
 use aya_obj::{EbpfSectionKind, Function, Map as MapDefinition, Object};
 use rbt_compiler::artifact::{
-    Artifact, AttachTarget, Attachment, Manifest, MapId, MapKind, MapRole, MapSchema, ProgramPlan,
-    Storage, When,
+    Artifact, AttachTarget, Attachment, Manifest, MapId, MapKind, MapRole, MapSchema, ProgramKind,
+    ProgramPlan, Side, Storage, When,
 };
 use rbt_compiler::target::Target;
 use rbt_grammar::codes;
@@ -416,7 +416,9 @@ impl Loader<'_> {
             .get(&plan.symbol)
             .and_then(|program| self.object.functions.get(&program.function_key()))
             .ok_or_else(|| refused(format!("it has no program `{}`", plan.symbol)))?;
-        if plan.site_patches.is_empty() {
+        // A tracing program is loaded for one function.
+        let is_single = plan.kind == ProgramKind::Tracing;
+        if plan.site_patches.is_empty() && !is_single {
             programs.push(self.load_one(plan, function, &plan.attachments)?);
             return Ok(());
         }
@@ -444,6 +446,7 @@ impl Loader<'_> {
                 (fd, funcs.as_slice(), lines.as_slice())
             }),
             expected_attach_type: attach_type(attachments),
+            attach_btf_id: attach_type_id(attachments),
             ..ProgramSpec::default()
         };
         // The verifier writes its log only when asked: it costs more than the verifying.
@@ -475,6 +478,18 @@ impl Loader<'_> {
 fn attach_type(attachments: &[Attachment]) -> u32 {
     match attachments.first().map(|attachment| &attachment.target) {
         Some(AttachTarget::KprobeMulti { .. }) => sys::TRACE_KPROBE_MULTI,
+        Some(AttachTarget::Function { side, .. }) => match side {
+            Side::Entry => sys::TRACE_FENTRY,
+            Side::Return => sys::TRACE_FEXIT,
+        },
+        _ => 0,
+    }
+}
+
+/// The kernel's number of what a tracing program is loaded for.
+fn attach_type_id(attachments: &[Attachment]) -> u32 {
+    match attachments.first().map(|attachment| &attachment.target) {
+        Some(AttachTarget::Function { type_id, .. }) => *type_id,
         _ => 0,
     }
 }

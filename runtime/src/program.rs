@@ -154,6 +154,11 @@ impl<'a> Program<'a> {
                 functions,
                 is_return,
             } => self.kprobe_multi(functions, *is_return, attachment.site.0),
+            AttachTarget::Function { .. } => Ok(vec![Link {
+                link: Some(sys::tracing_open(self.fd.as_fd())?),
+                event: None,
+                watched: None,
+            }]),
             AttachTarget::Watchpoint {
                 address,
                 length,

@@ -545,6 +545,7 @@ fn shown_target(target: &AttachTarget, provider: &str) -> String {
                 functions.first().map_or("", String::as_str)
             )
         }
+        AttachTarget::Function { function, .. } => format!("{provider}:vmlinux:{function}"),
         AttachTarget::Watchpoint { address, .. } => format!("{provider}:{address}"),
         AttachTarget::PerfEvent { config, .. } => format!("{provider}:{config}"),
     }

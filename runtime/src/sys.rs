@@ -540,6 +540,11 @@ pub(crate) fn raw_tracepoint_open(
     raw_tracepoint_attr(fd_number(program), name.as_ptr() as u64, cookie)
 }
 
+/// Attaches a program to what it was loaded for: a function of the kernel.
+pub(crate) fn tracing_open(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    raw_tracepoint_attr(fd_number(program), 0, None)
+}
+
 fn raw_tracepoint_attr(prog_fd: u32, name: u64, cookie: Option<u64>) -> io::Result<OwnedFd> {
     let Some(cookie) = cookie else {
         let mut attr = RawTracepointAttr {
@@ -566,6 +571,10 @@ pub(crate) fn probe_raw_tracepoint_cookie() -> io::Error {
         Err(error) => error,
     }
 }
+
+/// `BPF_TRACE_FENTRY` and `BPF_TRACE_FEXIT` of `enum bpf_attach_type`.
+pub(crate) const TRACE_FENTRY: u32 = 24;
+pub(crate) const TRACE_FEXIT: u32 = 25;
 
 /// `BPF_TRACE_KPROBE_MULTI` of `enum bpf_attach_type`.
 pub(crate) const TRACE_KPROBE_MULTI: u32 = 42;

@@ -70,6 +70,8 @@ helpers! {
     GET_ATTACH_COOKIE = 174, "get_attach_cookie", 1;
     LOOP = 181, "loop", 4;
     STRNCMP = 182, "strncmp", 3;
+    GET_FUNC_ARG = 183, "get_func_arg", 3;
+    GET_FUNC_RET = 184, "get_func_ret", 2;
     MAP_LOOKUP_PERCPU_ELEM = 195, "map_lookup_percpu_elem", 3;
     KTIME_GET_TAI_NS = 208, "ktime_get_tai_ns", 0;
 }

@@ -592,7 +592,7 @@ impl Builder<'_> {
     }
 
     /// A scalar argument of the probe.
-    fn argument(&mut self, field: &Field) -> Operand {
+    pub fn argument(&mut self, field: &Field) -> Operand {
         let access = Access {
             ty: &field.ty,
             bits: field.bits,
@@ -641,10 +641,42 @@ impl Builder<'_> {
                 let task = self.call(helper, &[]);
                 Operand::Reg(self.read_scalar(task, i64::from(byte), Size::B4, space))
             }
+            ArgumentSource::Helper(number) => {
+                let number = Operand::Imm(i64::from(number));
+                self.function_value(helpers::GET_FUNC_ARG, &[number])
+            }
+            ArgumentSource::HelperForResult => self.function_value(helpers::GET_FUNC_RET, &[]),
         }
     }
 
+    /// What a helper says of the traced function.
+    fn function_value(&mut self, helper: crate::ir::Helper, of: &[Operand]) -> Operand {
+        let to = self.temporary(8, "a value of the function");
+        self.put(to, 0, Size::B8);
+        let mut args = vec![self.context()];
+        args.extend_from_slice(of);
+        args.push(self.pointer(to));
+        self.call_void(helper, &args);
+        Operand::Reg(self.load(to, Size::B8))
+    }
+
     fn argument_memory(&mut self, field: &Field, to: Address) {
+        if let ArgumentAccess::Mapped(all) = &self.route.arguments
+            && all.iter().any(|m| m.from != ArgumentSource::Context(m.at))
+        {
+            let end = field.offset.saturating_add(field.ty.size());
+            let inside = |at: u32| at >= field.offset && at < end;
+            for mapped in all.clone().into_iter().filter(|m| inside(m.at)) {
+                let value = self.source_value(mapped.from);
+                let at = mapped.at - field.offset;
+                let size = match end - mapped.at {
+                    rest if rest >= 8 => Size::B8,
+                    rest => Size::from_bytes(rest).unwrap_or(Size::B1),
+                };
+                self.put(to.plus(i32::try_from(at).unwrap_or(i32::MAX)), value, size);
+            }
+            return;
+        }
         let from = Address::reg(self.context).plus(i32::try_from(field.offset).unwrap_or(i32::MAX));
         self.copy_bytes(to, from, field.ty.size());
     }

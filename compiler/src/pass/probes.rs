@@ -51,6 +51,7 @@ pub fn run<'a>(
         let text = sources.slice(clause.span);
         let needs = Needs {
             arguments: has_macros || text.contains("args"),
+            result: has_macros || text.contains("retval"),
             ..Needs::default()
         };
         let before = diagnostics.len();
@@ -332,7 +333,8 @@ fn group<'a>(
     let first = probed.len();
     for (provider, place) in found {
         let is_like = |p: &Probed<'_>| p.provider.name() == provider.name();
-        if !needs.arguments
+        let is_typed = needs.arguments || (needs.result && provider.types_result());
+        if !is_typed
             && let Some(last) = probed.get_mut(first..).and_then(|all| {
                 // Places without arguments differ in nothing a clause can see.
                 all.iter_mut().find(|p| is_like(p))

@@ -1,13 +1,13 @@
 //! What a traced function is and returns, and the program's context.
 
-use crate::probe::{has_registers, is_return};
+use crate::probe::{RESULT, has_registers, is_return};
 use crate::word::word;
 use rbt_compiler::artifact::ProgramKind;
 use rbt_compiler::ir::{Address, AluOp, Operand, Size, helpers};
 use rbt_compiler::lower::Builder;
 use rbt_compiler::structs::TypeTable;
 use rbt_compiler::target::Feature;
-use rbt_compiler::types::{Space, Type, U64};
+use rbt_compiler::types::{Field, Space, Type, U64};
 use rbt_compiler::vocabulary::{Builtin, Needs, NotHere, ProbeContext, Stability};
 use rbt_grammar::ast::TagKind;
 use std::rc::Rc;
@@ -104,10 +104,26 @@ word! {
     }
 }
 
+/// What the function returns, where the probe knows its type.
+fn result(probe: &ProbeContext, types: &TypeTable<'_>) -> Option<Field> {
+    types.find_field(probe.arguments.as_ref()?, RESULT, Space::Kernel)
+}
+
 impl Builtin for ReturnValue {
-    fn ty(&self, _: &str, probe: &ProbeContext, _: &TypeTable<'_>) -> Result<Type, NotHere> {
+    fn ty(&self, _: &str, probe: &ProbeContext, types: &TypeTable<'_>) -> Result<Type, NotHere> {
         match probe.provider.name() {
             "kretprobe" => Ok(U64),
+            "fexit" => match result(probe, types) {
+                Some(field) => Ok(field.ty),
+                None => Err(NotHere {
+                    message: String::from("Can't find a field $retval"),
+                    help: String::from("the function returns nothing"),
+                }),
+            },
+            "fentry" => Err(NotHere {
+                message: String::from("Can't find a field $retval"),
+                help: String::from("fexit runs when the function returns"),
+            }),
             other => {
                 let hint = if other == "tracepoint" {
                     " (try to use args.ret instead)"
@@ -137,6 +153,9 @@ impl Builtin for ReturnValue {
     }
 
     fn lower(&self, _: &str, b: &mut Builder<'_>) -> Operand {
+        if let Some(field) = result(b.probe(), b.types()) {
+            return b.argument(&field);
+        }
         let arch = b.target().arch();
         register(b, arch.result)
     }

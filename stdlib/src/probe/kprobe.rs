@@ -472,8 +472,8 @@ fn list(
     Ok(lines)
 }
 
-/// A function's parameters as `-lv` shows them.
-pub(super) fn describe(name: &str, target: &dyn Target) -> Vec<String> {
+/// What a function is called with, or returns, as `-lv` shows it.
+fn describe(name: &str, target: &dyn Target, is_return: bool) -> Vec<String> {
     let function = name.rsplit(':').next().unwrap_or("");
     let Ok(btf) = target.btf() else {
         return Vec::new();
@@ -481,9 +481,15 @@ pub(super) fn describe(name: &str, target: &dyn Target) -> Vec<String> {
     let Some(found) = btf.find_function(function) else {
         return Vec::new();
     };
-    btf.parameters(found)
-        .filter(|(name, _)| !name.is_empty())
-        .map(|(name, ty)| format!("{} {name}", spaced(&btf.declaration(ty, ""))))
+    let line = |ty, name: &str| format!("{} {name}", spaced(&btf.declaration(ty, "")));
+    if is_return {
+        let result = btf.result(found).into_iter();
+        return result.map(|ty| line(ty, "retval")).collect();
+    }
+    let parameters = btf.parameters(found).filter(|(name, _)| !name.is_empty());
+    let numbered = parameters.enumerate();
+    numbered
+        .map(|(number, (_, ty))| line(ty, &format!("arg{number}")))
         .collect()
 }
 
@@ -534,7 +540,7 @@ impl Provider for Kprobe {
     }
 
     fn describe(&self, name: &str, target: &dyn Target) -> Vec<String> {
-        describe(name, target)
+        describe(name, target, false)
     }
 }
 
@@ -574,7 +580,7 @@ impl Provider for Kretprobe {
     }
 
     fn describe(&self, name: &str, target: &dyn Target) -> Vec<String> {
-        describe(name, target)
+        describe(name, target, true)
     }
 
     fn is_listed(&self) -> bool {

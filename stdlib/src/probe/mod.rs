@@ -2,6 +2,7 @@
 //! can know there, and the cheapest way to reach them. One file for each family.
 
 mod counter;
+mod fentry;
 mod kprobe;
 mod number;
 mod rawtracepoint;
@@ -13,6 +14,7 @@ mod trial;
 mod watchpoint;
 mod wildcard;
 
+pub(crate) use fentry::RESULT;
 pub use wildcard::matches as is_match;
 
 use rbt_compiler::artifact::When;
@@ -30,6 +32,8 @@ pub(crate) static ALL: &[&dyn Provider] = &[
     &rawtracepoint::RawTracepoint,
     &kprobe::Kprobe,
     &kprobe::Kretprobe,
+    &fentry::Fentry,
+    &fentry::Fexit,
     &timer::Profile,
     &timer::Interval,
     &counter::Software,

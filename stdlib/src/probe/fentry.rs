@@ -1,0 +1,375 @@
+//! `fentry` and `fexit`: entries and returns of the kernel's functions, with their types.
+
+use super::kprobe::{self, is_module, matching, names, spaced};
+use super::wildcard::has_pattern;
+use super::{unanswered, wrong_parts};
+use crate::word::word;
+use rbt_compiler::artifact::{AttachTarget, ProgramKind, Side};
+use rbt_compiler::btf::{Btf, BtfType, TypeId};
+use rbt_compiler::structs::TypeTable;
+use rbt_compiler::target::{Feature, Target};
+use rbt_compiler::types::{Encoding, Field, Origin, Space, StructRef};
+use rbt_compiler::vocabulary::{
+    ArgumentAccess, ArgumentSource, MappedArgument, Needs, PidFilter, Place, ProbeContext,
+    ProbeSpec, Provider, Route, SiteSource,
+};
+use rbt_grammar::Diagnostic;
+use std::rc::Rc;
+
+word! {
+    /// `fentry`
+    Fentry = "fentry" {
+        usage: ["fentry:function", "fentry:module:function"],
+        summary: "Fires when a function of the kernel is entered.",
+        details: "`args.name` are the function's arguments with their types; `rbt -lv \
+                  'fentry:vfs_read'` lists them. It costs less than a kprobe, and needs a kernel \
+                  that describes its functions.",
+        examples: [
+            "fentry:vfs_read { @bytes = hist(args.count); }",
+            "fentry:vfs_open { printf(\"%s\\n\", str(args.file.f_path.dentry.d_name.name)); }",
+        ],
+        kernel: "5.5",
+    }
+}
+
+word! {
+    /// `fexit`
+    Fexit = "fexit" {
+        usage: ["fexit:function", "fexit:module:function"],
+        summary: "Fires when a function of the kernel returns.",
+        details: "`retval` is what it returns, with its type; `args.name` are the arguments as \
+                  they were at the entry.",
+        examples: ["fexit:vfs_read /retval > 0/ { @bytes[args.file] = sum(retval); }"],
+        kernel: "5.5",
+    }
+}
+
+/// The kernel itself, as a module's name.
+const KERNEL: &str = "vmlinux";
+
+/// Slots that a program can be handed (`MAX_BPF_FUNC_ARGS`).
+const MOST_SLOTS: u32 = 12;
+
+/// Bytes of a slot.
+const SLOT: u32 = 8;
+
+/// The member that stands for what the function returns. No parameter can have this name.
+pub(crate) const RESULT: &str = "$retval";
+
+fn place(provider: &str, module: &str, function: &str) -> Place {
+    Place {
+        parts: vec![module.to_owned(), function.to_owned()],
+        text: format!("{provider}:{module}:{function}"),
+    }
+}
+
+fn function_of(place: &Place) -> &str {
+    place.parts.get(1).map_or("", String::as_str)
+}
+
+/// The function of that name, if a program can be attached to it: how many slots its
+/// arguments take.
+pub(super) fn attachable(btf: &Btf, name: &str) -> Option<(TypeId, u32)> {
+    let function = btf.find_function(name)?;
+    let mut slots = 0;
+    for (_, ty) in btf.parameters(function) {
+        // What a variadic function is called with is not known.
+        let size = btf.size_of(ty).filter(|_| ty != TypeId::VOID)?;
+        if size > 2 * SLOT {
+            return None;
+        }
+        slots += size.div_ceil(SLOT);
+    }
+    let result = btf.result(function)?;
+    let is_plain = !matches!(btf.resolved(result), BtfType::Struct { .. });
+    (slots <= MOST_SLOTS && is_plain).then_some((function, slots))
+}
+
+fn expand(
+    provider: &str,
+    spec: &ProbeSpec<'_>,
+    target: &dyn Target,
+) -> Result<Vec<Place>, Diagnostic> {
+    let form = format!("{provider}:vfs_read");
+    let Some((module, written)) = names(spec) else {
+        return Err(wrong_parts(spec, provider, "1 or 2", &form));
+    };
+    let btf = target.btf().map_err(|e| unanswered(spec, e))?;
+    if has_pattern(spec) {
+        let found = matching(module, written, target).map_err(|e| unanswered(spec, e))?;
+        let own = found.iter().filter(|(function, of)| {
+            // Of modules the kernel's own types say nothing.
+            of.is_empty() && attachable(btf, function).is_some()
+        });
+        let mut places: Vec<Place> = own
+            .map(|(function, _)| place(provider, KERNEL, function))
+            .collect();
+        places.dedup();
+        return Ok(places);
+    }
+    let is_there = is_module(module, "") && btf.find_function(written).is_some();
+    Ok(if is_there {
+        vec![place(provider, KERNEL, written)]
+    } else {
+        Vec::new()
+    })
+}
+
+/// The arguments and, behind them, the result.
+fn arguments(place: &Place, types: &TypeTable<'_>, is_return: bool) -> Option<StructRef> {
+    let btf = types.btf()?;
+    let function = btf.find_function(function_of(place))?;
+    let found = types.function_arguments("args", function, Space::Kernel)?;
+    if !is_return {
+        return Some(found);
+    }
+    let slots: u32 = btf
+        .parameters(function)
+        .map(|(_, ty)| btf.size_of(ty).unwrap_or(0).div_ceil(SLOT))
+        .sum();
+    let result = types.function_result(function, Space::Kernel)?;
+    let Origin::Probe(fields) = &found.origin else {
+        return Some(found);
+    };
+    let mut fields = fields.to_vec();
+    if result.size() > 0 {
+        fields.push(Field {
+            name: Rc::from(RESULT),
+            offset: slots * SLOT,
+            ty: result,
+            bits: None,
+            encoding: Encoding::Plain,
+        });
+    }
+    Some(StructRef {
+        size: (slots + 1) * SLOT,
+        origin: Origin::Probe(fields.into()),
+        ..found
+    })
+}
+
+fn context(
+    provider: &'static dyn Provider,
+    place: &Place,
+    needs: Needs,
+    types: &TypeTable<'_>,
+    is_return: bool,
+) -> ProbeContext {
+    let is_asked = needs.arguments || (needs.result && is_return);
+    ProbeContext {
+        provider,
+        place: place.clone(),
+        space: Space::Kernel,
+        arguments: is_asked
+            .then(|| arguments(place, types, is_return))
+            .flatten(),
+        numbered: 0,
+        when: provider.when(),
+    }
+}
+
+/// Whether the kernel refuses to let a program load a parameter of that type from its
+/// context: a pointer to something that is neither a struct nor a number.
+fn is_refused(btf: &Btf, ty: TypeId) -> bool {
+    let BtfType::Pointer(to) = btf.resolved(ty) else {
+        return false;
+    };
+    !matches!(
+        btf.resolved(to),
+        BtfType::Void | BtfType::Int { .. } | BtfType::Struct { .. } | BtfType::Forward { .. }
+    )
+}
+
+/// Where the slots of a function's arguments are: in the context, or had by a helper where
+/// the kernel would refuse the load.
+pub(super) fn slots(function: TypeId, btf: &Btf, target: &dyn Target) -> Vec<MappedArgument> {
+    let mut slots = Vec::new();
+    let mut number = 0;
+    let has_helper = target.has(Feature::FunctionArguments);
+    for (_, ty) in btf.parameters(function) {
+        let count = btf.size_of(ty).unwrap_or(0).div_ceil(SLOT);
+        for _ in 0..count {
+            let at = number * SLOT;
+            let from = if has_helper && is_refused(btf, ty) {
+                ArgumentSource::Helper(number)
+            } else {
+                ArgumentSource::Context(at)
+            };
+            slots.push(MappedArgument { at, from });
+            number += 1;
+        }
+    }
+    let result = btf.result(function);
+    let at = number * SLOT;
+    let from = match result {
+        Some(ty) if has_helper && is_refused(btf, ty) => ArgumentSource::HelperForResult,
+        _ => ArgumentSource::Context(at),
+    };
+    slots.push(MappedArgument { at, from });
+    slots
+}
+
+fn routes(side: Side, places: &[Place], needs: Needs, target: &dyn Target) -> Vec<Route> {
+    let Ok(btf) = target.btf() else {
+        return Vec::new();
+    };
+    let reads = needs.arguments || needs.result;
+    // A program that must know its function without being told is made for it alone.
+    let is_alone = needs.function && !target.has(Feature::FunctionAddress);
+    let all: Vec<usize> = (0..places.len()).collect();
+    let size = if is_alone { 1 } else { places.len().max(1) };
+    let route = |indexes: &[usize]| -> Option<Route> {
+        let first = function_of(places.get(*indexes.first()?)?);
+        let (function, _) =
+            attachable(btf, first).or_else(|| Some((btf.find_function(first)?, 0)))?;
+        let attachments = indexes.iter().enumerate().filter_map(|(at, index)| {
+            let function = function_of(places.get(*index)?);
+            let target = AttachTarget::Function {
+                type_id: btf.find_function(function)?.0,
+                function: function.to_owned(),
+                side,
+            };
+            Some((target, at, 1))
+        });
+        let word = match side {
+            Side::Entry => "fentry",
+            Side::Return => "fexit",
+        };
+        Some(Route {
+            kind: ProgramKind::Tracing,
+            section: format!("{word}/{first}"),
+            name: first.to_owned(),
+            places: indexes.to_vec(),
+            attachments: attachments.collect(),
+            pid_filter: PidFilter::Test,
+            arguments: if reads {
+                ArgumentAccess::Mapped(slots(function, btf, target))
+            } else {
+                ArgumentAccess::None
+            },
+            // Each function has a copy of the program, which may as well know its number.
+            site: if needs.site && indexes.len() > 1 {
+                SiteSource::Patched
+            } else {
+                SiteSource::Single
+            },
+        })
+    };
+    all.chunks(size).filter_map(route).collect()
+}
+
+fn list(
+    provider: &str,
+    spec: &ProbeSpec<'_>,
+    target: &dyn Target,
+) -> Result<Vec<String>, Diagnostic> {
+    let (module, function) = names(spec).unwrap_or(("", "*"));
+    let function = if function.is_empty() { "*" } else { function };
+    let btf = target.btf().map_err(|e| unanswered(spec, e))?;
+    let found = matching(module, function, target).map_err(|e| unanswered(spec, e))?;
+    let mut lines: Vec<String> = found
+        .into_iter()
+        .filter(|(function, of)| of.is_empty() && btf.find_function(function).is_some())
+        .map(|(function, _)| format!("{provider}:{KERNEL}:{function}"))
+        .collect();
+    lines.dedup();
+    Ok(lines)
+}
+
+fn describe(name: &str, target: &dyn Target, is_return: bool) -> Vec<String> {
+    let function = name.rsplit(':').next().unwrap_or("");
+    let Ok(btf) = target.btf() else {
+        return Vec::new();
+    };
+    let Some(found) = btf.find_function(function) else {
+        return Vec::new();
+    };
+    let parameters = btf.parameters(found).filter(|(name, _)| !name.is_empty());
+    let mut lines: Vec<String> = parameters
+        .map(|(name, ty)| format!("{} {name}", spaced(&btf.declaration(ty, ""))))
+        .collect();
+    if let Some(result) = btf.result(found).filter(|_| is_return) {
+        lines.push(format!("{} retval", spaced(&btf.declaration(result, ""))));
+    }
+    lines
+}
+
+impl Provider for Fentry {
+    fn aliases(&self) -> &'static [&'static str] {
+        &["f", "kfunc"]
+    }
+
+    fn expand(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Result<Vec<Place>, Diagnostic> {
+        expand("fentry", spec, target)
+    }
+
+    fn context(
+        &self,
+        place: &Place,
+        needs: Needs,
+        types: &TypeTable<'_>,
+        _: &dyn Target,
+    ) -> Result<ProbeContext, Diagnostic> {
+        Ok(context(&Fentry, place, needs, types, false))
+    }
+
+    fn nearest(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Option<String> {
+        kprobe::nearest("fentry", spec, target)
+    }
+
+    fn routes(&self, places: &[Place], needs: Needs, target: &dyn Target) -> Vec<Route> {
+        routes(Side::Entry, places, needs, target)
+    }
+
+    fn list(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Result<Vec<String>, Diagnostic> {
+        list("fentry", spec, target)
+    }
+
+    fn describe(&self, name: &str, target: &dyn Target) -> Vec<String> {
+        describe(name, target, false)
+    }
+}
+
+impl Provider for Fexit {
+    fn aliases(&self) -> &'static [&'static str] {
+        &["fr", "kretfunc"]
+    }
+
+    fn types_result(&self) -> bool {
+        true
+    }
+
+    fn expand(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Result<Vec<Place>, Diagnostic> {
+        expand("fexit", spec, target)
+    }
+
+    fn context(
+        &self,
+        place: &Place,
+        needs: Needs,
+        types: &TypeTable<'_>,
+        _: &dyn Target,
+    ) -> Result<ProbeContext, Diagnostic> {
+        Ok(context(&Fexit, place, needs, types, true))
+    }
+
+    fn nearest(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Option<String> {
+        kprobe::nearest("fexit", spec, target)
+    }
+
+    fn routes(&self, places: &[Place], needs: Needs, target: &dyn Target) -> Vec<Route> {
+        routes(Side::Return, places, needs, target)
+    }
+
+    fn list(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Result<Vec<String>, Diagnostic> {
+        list("fexit", spec, target)
+    }
+
+    fn describe(&self, name: &str, target: &dyn Target) -> Vec<String> {
+        describe(name, target, true)
+    }
+
+    fn is_listed(&self) -> bool {
+        false
+    }
+}
