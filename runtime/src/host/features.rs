@@ -19,11 +19,7 @@ const TRACEPOINT: u32 = 5;
 const PERF_EVENT: u32 = 7;
 const TRACING: u32 = 26;
 
-<<<<<<< HEAD
-const TRACE_FENTRY: u32 = 24;
 const TRACE_ITER: u32 = 28;
-=======
->>>>>>> 7f841d0 (add fentry and fexit)
 const TRACE_UPROBE_MULTI: u32 = 48;
 const TRACE_KPROBE_SESSION: u32 = 56;
 
@@ -47,7 +43,7 @@ pub(super) fn probe(feature: Feature, host: &Host) -> bool {
         Feature::SignedInstructions => loads(&[insn(0xb7, 0, 0, 0, 6), insn(0x37, 0, 0, 1, 2)]),
         Feature::CurrentTaskBtf => knows_helper(158),
         Feature::FunctionAddress => load(KPROBE, 0, &[insn(0x85, 0, 0, 0, 173)]).is_ok(),
-        Feature::FunctionArguments => knows_tracing_helper(184, host),
+        Feature::FunctionArguments => tries_helper(host, &["bpf_fentry_test1", "vfs_read"], 184),
         Feature::TaiClock => knows_helper(208),
         Feature::LookupPerCpu => knows_helper(195),
         Feature::Tracing => loads_tracing(host),
@@ -95,7 +91,8 @@ fn tries_helper(host: &Host, functions: &[&str], helper: i32) -> bool {
         insn(0x95, 0, 0, 0, 0),
     ];
     let mut log = vec![0; 4096];
-    if load_tracing(TRACE_FENTRY, function.0, &insns, Some(&mut log)).is_ok() {
+    // Where functions return programs may call all that they may at the entry, and more.
+    if load_tracing(sys::TRACE_FEXIT, function.0, &insns, Some(&mut log)).is_ok() {
         return true;
     }
     log.retain(|byte| *byte != 0);
@@ -228,51 +225,15 @@ fn takes_lazy_hash(host: &Host) -> bool {
 
 /// Loads an empty program for the entry of a function that exists for such trials.
 fn loads_tracing(host: &Host) -> bool {
-    load_tracing(&[], None, host).is_ok()
-}
-
-/// Calls a helper that only tracing programs have, without arguments.
-fn knows_tracing_helper(number: i32, host: &Host) -> bool {
-    let mut log = vec![0; 4096];
-    let call = [insn(0x85, 0, 0, 0, number)];
-    if load_tracing(&call, Some(&mut log), host).is_ok() {
-        return true;
-    }
-    let log = String::from_utf8_lossy(&log);
-    let is_unknown = log.contains("invalid func ")
-        || log.contains("unknown func ")
-        || log.contains("cannot use helper");
-    !log.is_empty() && !is_unknown
-}
-
-fn load_tracing(body: &[bpf_insn], log: Option<&mut Vec<u8>>, host: &Host) -> io::Result<OwnedFd> {
-    let none = || io::Error::from_raw_os_error(libc::ENOENT);
-    let btf = host.btf().map_err(|_| none())?;
+    let Ok(btf) = host.btf() else { return false };
     let function = ["bpf_fentry_test1", "vfs_read"]
         .iter()
         .find_map(|name| btf.find_function(name));
-<<<<<<< HEAD
     let Some(function) = function else {
         return false;
     };
     let insns = [insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)];
-    load_tracing(TRACE_FENTRY, function.0, &insns, None).is_ok()
-=======
-    let function = function.ok_or_else(none)?;
-    let mut insns = body.to_vec();
-    insns.extend([insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
-    let spec = ProgramSpec {
-        kind: TRACING,
-        name: "rbt_probe",
-        insns: &insns,
-        license: c"GPL",
-        // Only where functions return is there a value to ask for.
-        expected_attach_type: sys::TRACE_FEXIT,
-        attach_btf_id: function.0,
-        ..ProgramSpec::default()
-    };
-    sys::prog_load(&spec, log)
->>>>>>> 7f841d0 (add fentry and fexit)
+    load_tracing(sys::TRACE_FENTRY, function.0, &insns, None).is_ok()
 }
 
 /// Tries to attach to a function that does not exist: a kernel with such links looks for it.
