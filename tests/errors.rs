@@ -22,24 +22,16 @@ use std::path::{Path, PathBuf};
 /// Codes that no script provokes on the fixture's kernel, and what tests them: a file and
 /// something in it that goes when the test goes.
 const ELSEWHERE: &[(Code, &str, &str)] = &[
-    (
-        codes::MAP_CREATION,
-        "tests/scripts/refused.rt",
-        "error[E0801]",
-    ),
-    (codes::VERIFIER, "runtime/tests/live.rs", "error[E0802]"),
+    (codes::MAP_CREATION, "tests/scripts/refused.rt", "[E0801]"),
+    (codes::VERIFIER, "runtime/tests/live.rs", "[E0802]"),
     (
         codes::ATTACH,
         "runtime/tests/live.rs",
         "fn what_cannot_be_attached_is_handled_as_configured",
     ),
-    (
-        codes::PRIVILEGES,
-        "tests/scripts/refused.rt",
-        "error[E0900]",
-    ),
+    (codes::PRIVILEGES, "tests/scripts/refused.rt", "[E0900]"),
     (codes::CHILD, "tests/scripts/cli.rt", "/nonexistent/program"),
-    (codes::OUTPUT, "tests/scripts/refused.rt", "error[E0903]"),
+    (codes::OUTPUT, "tests/scripts/refused.rt", "[E0903]"),
 ];
 
 /// Codes that say rbt or its kernel is broken, which no test brings about: a promise of rbt's

@@ -153,7 +153,37 @@ impl Diagnostic {
             }
         };
         // A label outside its text is rbt's own slip; the sentence is still worth reading.
-        rendered.unwrap_or_else(|_| format!("{}: {}\n", self.code, self.message))
+        let rendered = rendered.unwrap_or_default();
+        let picture = rendered.split_once('\n').map_or("", |(_, below)| below);
+        format!("{}\n{picture}", self.headline(sources, color))
+    }
+
+    /// `NAME:LINE:COL1-COL2: ERROR: message [E0200]`: the line that other programs look for. The
+    /// second column is one past the last; a place of several lines has no columns.
+    fn headline(&self, sources: &SourceMap, color: Color) -> String {
+        let (word, paint) = match self.severity {
+            Severity::Note => ("NOTE", "32"),
+            Severity::Warning => ("WARNING", "33"),
+            Severity::Error => ("ERROR", "31"),
+            Severity::Bug => ("BUG", "31"),
+        };
+        let word = match color {
+            Color::Never => word.to_owned(),
+            Color::Always => format!("\x1b[1;{paint}m{word}\x1b[0m"),
+        };
+        let place = self.labels.first().and_then(|label| {
+            let source = sources.get(label.span.source)?;
+            let first = source.position(label.span.start);
+            let last = source.position(label.span.end);
+            let name = &source.name;
+            Some(if first.line == last.line {
+                format!("{name}:{}:{}-{}: ", first.line, first.column, last.column)
+            } else {
+                format!("{name}:{}-{}: ", first.line, last.line)
+            })
+        });
+        let place = place.unwrap_or_default();
+        format!("{place}{word}: {} [{}]", self.message, self.code)
     }
 }
 

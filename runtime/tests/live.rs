@@ -609,7 +609,7 @@ fn a_refused_program_is_explained_at_its_place() {
         .diagnostic()
         .render(&script.sources, rbt_grammar::diagnostic::Color::Never);
     for part in [
-        "error[E0802]",
+        "[E0802]",
         "test.bt:1:1",
         "BEGIN { show(42); }",
         "R1 invalid mem access",
@@ -649,7 +649,7 @@ fn what_cannot_be_attached_is_handled_as_configured() {
         .run(dry())
         .expect_err("nothing is left");
     assert!(matches!(error, Error::NothingToAttach));
-    assert_eq!(error.status(), 1);
+    assert_eq!(error.status(), 255);
     let (status, output) = missing(MissingProbes::Ignore, 2)
         .run(dry())
         .expect("one is left");
