@@ -17,7 +17,7 @@ use crate::structs::TypeTable;
 use crate::target::{Feature, Target};
 use crate::types::Type;
 use crate::vocabulary::{PidFilter, Route, SiteSource};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// `BPF_F_NO_PREALLOC` of `linux/bpf.h`.
 const NO_PREALLOC: u32 = 1;
@@ -191,6 +191,11 @@ fn programs(
     let mut planned = Vec::new();
     let mut symbols = HashSet::new();
     let carried = manifest.sites.len();
+    // Places that are written alike are one key of a map, so they share a number.
+    let mut known = HashMap::new();
+    for (site, number) in manifest.sites.iter().zip(0..) {
+        known.entry(site.text.clone()).or_insert(number);
+    }
     for (index, clause) in program.clauses.iter().enumerate() {
         for route in clause.provider.routes(&clause.places, clause.needs, target) {
             let places = route.places.iter();
@@ -204,13 +209,27 @@ fn programs(
                     function: String::new(),
                 })
                 .collect();
-            let first_site = site_numbers(&mut manifest.sites, sites, carried);
+            let is_apart = !clause.needs.site || matches!(route.site, SiteSource::Table { .. });
+            let numbers: Vec<u32> = if is_apart {
+                let texts: Vec<String> = sites.iter().map(|site| site.text.clone()).collect();
+                let first = site_numbers(&mut manifest.sites, sites, carried);
+                for (text, number) in texts.into_iter().zip(first..) {
+                    known.entry(text).or_insert(number);
+                }
+                (first..).take(route.places.len()).collect()
+            } else {
+                sites
+                    .into_iter()
+                    .map(|site| shared_number(&mut manifest.sites, &mut known, site))
+                    .collect()
+            };
+            let first_site = numbers.first().copied().unwrap_or(0);
             let attachments: Vec<Attachment> = route
                 .attachments
                 .iter()
                 .map(|(target, place, count)| Attachment {
                     target: target.clone(),
-                    site: SiteId(first_site.saturating_add(u32::try_from(*place).unwrap_or(0))),
+                    site: SiteId(numbers.get(*place).copied().unwrap_or(first_site)),
                     count: *count,
                     follows_pid: route.pid_filter == PidFilter::Attach,
                 })
@@ -254,6 +273,15 @@ fn programs(
         }
     }
     planned
+}
+
+/// The number of the site that is written like this one, or a new one.
+fn shared_number(all: &mut Vec<Site>, known: &mut HashMap<String, u32>, site: Site) -> u32 {
+    *known.entry(site.text.clone()).or_insert_with(|| {
+        let number = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        all.push(site);
+        number
+    })
 }
 
 /// The number of the first of some sites, which follow each other: the numbers they have

@@ -138,12 +138,13 @@ impl Family {
             });
         };
         let count = match count {
-            None | Some("") => event.count,
+            None | Some("") => 0,
+            // Zero asks for the usual count.
             Some(count) => match number(count) {
-                Some(count) if count > 0 => count,
-                Some(_) => {
+                Some(count) => count,
+                None if count.strip_prefix('-').is_some_and(|c| number(c).is_some()) => {
                     let message = format!("{name} count should be a positive integer");
-                    return Err(malformed(spec, message, ""));
+                    return Err(malformed(spec, message, "").help(format!("write it as `{form}`")));
                 }
                 None => {
                     let message =
@@ -152,9 +153,13 @@ impl Family {
                 }
             },
         };
+        let (count, shown) = match count {
+            0 => (event.count, String::new()),
+            count => (count, format!(":{count}")),
+        };
         Ok(vec![Place {
             parts: vec![text.to_owned(), count.to_string()],
-            text: format!("{name}:{text}:{count}"),
+            text: format!("{name}:{text}{shown}"),
         }])
     }
 

@@ -86,6 +86,11 @@ fn expand(word: &dyn Word, spec: &ProbeSpec<'_>) -> Result<Vec<Place>, Diagnosti
             };
             match number(&rate.node.text) {
                 Some(rate) if rate > 0 => (*unit, rate),
+                None if !rate.node.text.starts_with('-') => {
+                    let text = &rate.node.text;
+                    let message = format!("Invalid rate of {name} probe: invalid integer: {text}");
+                    return Err(malformed(spec, message, "").help(format!("write it as `{form}`")));
+                }
                 _ => {
                     let message = format!("{name} frequency should be a positive integer");
                     return Err(malformed(spec, message, "").help(format!("write it as `{form}`")));
