@@ -47,7 +47,7 @@ const LAYERS: &[Layer] = &[
             (
                 "rbt_compiler",
                 &[
-                    "arch", "artifact", "btf", "config", "target", "types", "word",
+                    "arch", "artifact", "btf", "config", "target", "binary", "types", "word",
                 ],
             ),
             (

@@ -295,6 +295,8 @@ pub enum Shape {
     Username,
     /// Eight bytes: number of a [`Manifest::sites`] entry, shown as its text.
     Site,
+    /// Eight bytes: number of a [`Manifest::sites`] entry, shown as its function.
+    SiteFunction,
     /// Eight bytes: number of a [`Manifest::texts`] entry.
     TextNumber,
     /// A stack: a `u64` hash of its frames, `u32` process (0 for kernel frames) and `u32`
@@ -387,6 +389,7 @@ impl Shape {
             | Shape::KernelSymbol
             | Shape::Username
             | Shape::Site
+            | Shape::SiteFunction
             | Shape::TextNumber => 8,
             Shape::Text { capacity } => *capacity,
             Shape::Buffer { capacity } => capacity.saturating_add(4),
@@ -698,6 +701,27 @@ pub enum AttachTarget {
         /// For what: `HW_BREAKPOINT_*`, reads 1, writes 2, running 4.
         mode: u32,
     },
+    /// An instruction of a file, wherever it is run from.
+    Uprobe {
+        /// The file.
+        path: String,
+        /// Bytes from the file's start.
+        offset: u64,
+        /// Where in the file the counter lies that the kernel keeps above zero in every process
+        /// while the probe is there; zero: none.
+        counter: u64,
+        /// Whether it is the return of the function that begins there.
+        is_return: bool,
+    },
+    /// Many instructions of a file, in one.
+    UprobeMulti {
+        /// The file.
+        path: String,
+        /// The instructions.
+        points: Vec<FilePoint>,
+        /// Whether it is the returns of the functions that begin there.
+        is_return: bool,
+    },
     /// A counter or clock.
     PerfEvent {
         /// `PERF_TYPE_*`
@@ -720,6 +744,17 @@ pub enum Side {
     Return,
 }
 
+/// One instruction of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilePoint {
+    /// Bytes from the file's start.
+    pub offset: u64,
+    /// Where its counter lies in the file; zero: it has none.
+    pub counter: u64,
+    /// Its site, counted from that of the attachment.
+    pub site: u32,
+}
+
 /// How often a perf event fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sample {
@@ -739,7 +774,7 @@ pub enum Cpus {
 }
 
 /// One attach point after wildcards were expanded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
     /// What `probe` shows: `tracepoint:sched:sched_switch`.
     pub text: String,

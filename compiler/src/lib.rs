@@ -7,6 +7,7 @@
 pub mod arch;
 pub mod artifact;
 pub mod backend;
+pub mod binary;
 pub mod btf;
 pub mod config;
 pub mod fixture;

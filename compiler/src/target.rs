@@ -4,8 +4,10 @@
 //! answer never changes during a compilation. The compiler asks nothing else of the world.
 
 use crate::arch::Arch;
+use crate::binary::Binary;
 use crate::btf::Btf;
 use std::fmt;
+use std::rc::Rc;
 
 /// A kernel to compile for.
 pub trait Target {
@@ -49,6 +51,19 @@ pub trait Target {
 
     /// Id of the cgroup2 directory at `path`; `None` if there is none.
     fn cgroup_id(&self, path: &str) -> Result<Option<u64>, TargetError>;
+
+    /// The executables and libraries that the target of a user-space probe means, as paths:
+    /// the one that counts first, others of the same name after it; all matches, if there is a
+    /// `*` in it. None if there is no such file. Empty means the process of `-p`.
+    fn find_binaries(&self, target: &str) -> Vec<String>;
+
+    /// An executable or library.
+    ///
+    /// Errors: it cannot be read.
+    fn binary(&self, path: &str) -> Result<Rc<dyn Binary>, TargetError>;
+
+    /// The files the process of `-p` runs: its executable and its libraries.
+    fn mapped_binaries(&self) -> Vec<String>;
 
     /// CPUs the kernel may ever bring up.
     fn possible_cpus(&self) -> u32;

@@ -66,6 +66,8 @@ pub enum Type {
     Username,
     /// The number of a probe's site, shown as its text.
     Site,
+    /// The number of a probe's site, shown as the function it is in.
+    SiteFunction,
     /// The number of a text of the manifest, shown as the text.
     TextNumber,
     /// What a map of an aggregation holds.
@@ -229,6 +231,7 @@ impl Type {
             | Type::KernelSymbol
             | Type::Username
             | Type::Site
+            | Type::SiteFunction
             | Type::TextNumber => 8,
             Type::Array(element, count) => element.size().saturating_mul(*count),
             Type::Struct(s) => s.size,
@@ -249,6 +252,7 @@ impl Type {
             | Type::KernelSymbol
             | Type::Username
             | Type::Site
+            | Type::SiteFunction
             | Type::TextNumber
             | Type::Stack(_)
             | Type::UserSymbol
@@ -280,6 +284,7 @@ impl Type {
                 | Type::KernelSymbol
                 | Type::Username
                 | Type::Site
+                | Type::SiteFunction
                 | Type::TextNumber
         )
     }
@@ -400,6 +405,7 @@ impl fmt::Display for Type {
             Type::CgroupPath => f.write_str("cgroup_path_t"),
             Type::Username => f.write_str("username_t"),
             Type::Site | Type::TextNumber => f.write_str("string"),
+            Type::SiteFunction => f.write_str("usym_t"),
             Type::Aggregate(a) => {
                 let unsigned = if a.is_signed || !a.is_castable || a.word == "count" {
                     ""

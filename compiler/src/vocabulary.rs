@@ -470,6 +470,16 @@ pub trait Provider: Word {
         let _ = (spec, target);
         None
     }
+    /// The function a place is in, where it is known without running: what `func` shows.
+    fn function(&self, place: &Place) -> String {
+        let _ = place;
+        String::new()
+    }
+    /// What is to be said of an attach point that is well formed and there: a warning.
+    fn remark(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Option<String> {
+        let _ = (spec, target);
+        None
+    }
     /// Why an attach point matches nothing, where that is not plain: a warning beside the
     /// complaint that it does.
     fn why_missing(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Option<String> {

@@ -141,6 +141,15 @@ codes! {
     NOT_OFFERED = 103, "a value that the probe does not offer",
         "Some values exist only at some probes: `args` has no meaning in an interval. A clause \
          with several attach points may only use what all of them offer.";
+    NO_TARGET_FILE = 104, "a program or library that is not there, or there twice",
+        "The target of a user-space probe is a path, a name that is looked for in PATH, or the \
+         name of a library (`libc`, `libssl.so.3`) that the linker knows. It has to be an \
+         executable or a library. Of several in PATH the first counts, as in a shell.";
+    BAD_PLACE = 105, "a place in a program where no probe may be",
+        "A probe replaces the first byte of an instruction while it is there. If no instruction \
+         begins at that place, the program would run something else: rbt therefore looks where \
+         instructions begin, for which it must know where the function begins and ends. \
+         --unsafe turns the check off.";
     CONFIG = 110, "a setting that cannot be",
         "`rbt --help` lists the settings and what they take.";
     UNKNOWN_NAME = 200, "a name that means nothing",

@@ -10,17 +10,21 @@ mod headers;
 mod tracefs;
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rbt_compiler::arch::Arch;
+use rbt_compiler::binary::Binary;
 use rbt_compiler::btf::Btf;
 use rbt_compiler::target::{Feature, Header, PidNamespace, Target, TargetError, TracedProcess};
 use rbt_grammar::codes;
 use rbt_grammar::diagnostic::{Diagnostic, Severity};
 
+use crate::elf::{self, Elf};
 use crate::symbols::KernelSymbols;
 use crate::sys;
 use tracefs::Tracefs;
@@ -74,6 +78,7 @@ pub struct Host {
     pid_namespace: OnceCell<Option<PidNamespace>>,
     start_time: OnceCell<u64>,
     symbols: OnceCell<Result<KernelSymbols, TargetError>>,
+    binaries: RefCell<HashMap<String, Result<Rc<Elf>, TargetError>>>,
 }
 
 impl Host {
@@ -203,6 +208,17 @@ impl Host {
             .map_err(Clone::clone)
     }
 
+    /// An executable or library; each is opened once.
+    pub(crate) fn elf(&self, path: &str) -> Result<Rc<Elf>, TargetError> {
+        if let Some(known) = self.binaries.borrow().get(path) {
+            return known.clone();
+        }
+        let opened = Elf::open(Path::new(path), &self.files.debug_folders).map(Rc::new);
+        let mut binaries = self.binaries.borrow_mut();
+        binaries.insert(path.to_owned(), opened.clone());
+        opened
+    }
+
     fn tracefs(&self) -> Result<&Tracefs, TargetError> {
         self.tracefs
             .get_or_init(Tracefs::open)
@@ -289,6 +305,18 @@ impl Target for Host {
         functions::has_module(name)
     }
 
+    fn find_binaries(&self, target: &str) -> Vec<String> {
+        paths(elf::find(target, self.traced.pid))
+    }
+
+    fn binary(&self, path: &str) -> Result<Rc<dyn Binary>, TargetError> {
+        Ok(self.elf(path)?)
+    }
+
+    fn mapped_binaries(&self) -> Vec<String> {
+        paths(self.traced.pid.map_or_else(Vec::new, elf::mapped))
+    }
+
     fn cgroup_id(&self, path: &str) -> Result<Option<u64>, TargetError> {
         const CGROUP2: i64 = 0x6367_7270;
         let attempted = "find the cgroup";
@@ -340,6 +368,12 @@ impl Target for Host {
     fn traced_process(&self) -> TracedProcess {
         self.traced
     }
+}
+
+/// Paths as text; the few that are none are passed over.
+fn paths(found: Vec<PathBuf>) -> Vec<String> {
+    let texts = found.into_iter().map(PathBuf::into_os_string);
+    texts.filter_map(|path| path.into_string().ok()).collect()
 }
 
 /// The question behind `attempted` that the machine would not answer.

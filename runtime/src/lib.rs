@@ -6,6 +6,7 @@
 
 #![deny(unsafe_code)]
 mod cgroups;
+mod elf;
 mod error;
 mod events;
 mod faults;

@@ -478,6 +478,7 @@ impl Loader<'_> {
 fn attach_type(attachments: &[Attachment]) -> u32 {
     match attachments.first().map(|attachment| &attachment.target) {
         Some(AttachTarget::KprobeMulti { .. }) => sys::TRACE_KPROBE_MULTI,
+        Some(AttachTarget::UprobeMulti { .. }) => sys::TRACE_UPROBE_MULTI,
         Some(AttachTarget::Function { side, .. }) => match side {
             Side::Entry => sys::TRACE_FENTRY,
             Side::Return => sys::TRACE_FEXIT,

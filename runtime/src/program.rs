@@ -4,13 +4,13 @@
 //! unloads and detaches. Where a program goes is data of the artifact; each way the kernel
 //! offers is one function here, and a new way is one more row of the match in `attach`.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rbt_compiler::artifact::{AttachTarget, Attachment, Cpus, ProgramPlan, Sample};
+use rbt_compiler::artifact::{AttachTarget, Attachment, Cpus, FilePoint, ProgramPlan, Sample};
 use rbt_compiler::target::TargetError;
 
 use crate::host::{Host, reason};
@@ -102,6 +102,34 @@ fn kprobe_refusal(function: &str, error: &io::Error) -> AttachError {
     }
 }
 
+/// An instruction of a file.
+struct FilePlace<'a> {
+    path: &'a str,
+    offset: u64,
+    counter: u64,
+    is_return: bool,
+}
+
+/// The kernel's reason not to probe an instruction, in words where its number says little.
+fn uprobe_refusal(error: &io::Error) -> AttachError {
+    let (reason, help) = match error.raw_os_error() {
+        Some(libc::EINVAL) => (
+            String::from("the kernel does not allow a probe there"),
+            "another tracer may have a probe there already, with or without a counter",
+        ),
+        Some(libc::EIO | libc::ENOTSUP) => (
+            String::from("the kernel cannot step over the instruction there"),
+            "",
+        ),
+        Some(libc::ESRCH) => (String::from("the process has ended"), ""),
+        _ => (reason(error), ""),
+    };
+    AttachError {
+        reason,
+        help: help.to_owned(),
+    }
+}
+
 impl<'a> Program<'a> {
     pub(crate) fn new(
         plan: &'a ProgramPlan,
@@ -172,6 +200,30 @@ impl<'a> Program<'a> {
                     ..PerfEvent::default()
                 };
                 self.watchpoint(event, *address, host, scope, cookie)
+            }
+            AttachTarget::Uprobe {
+                path,
+                offset,
+                counter,
+                is_return,
+            } => {
+                let place = FilePlace {
+                    path,
+                    offset: *offset,
+                    counter: *counter,
+                    is_return: *is_return,
+                };
+                let process = scope.pid.or(scope.child).filter(|_| attachment.follows_pid);
+                Ok(vec![self.uprobe(&place, process, cookie)?])
+            }
+            AttachTarget::UprobeMulti {
+                path,
+                points,
+                is_return,
+            } => {
+                let path = CString::new(path.as_str()).map_err(io::Error::from)?;
+                let process = scope.pid.or(scope.child).filter(|_| attachment.follows_pid);
+                self.uprobe_multi(&path, points, *is_return, process, attachment.site.0)
             }
             AttachTarget::PerfEvent {
                 kind,
@@ -299,6 +351,89 @@ impl<'a> Program<'a> {
         let middle = first_site.saturating_add(u32::try_from(left.len()).unwrap_or(0));
         let left = self.kprobe_multi(left, is_return, first_site);
         let right = self.kprobe_multi(right, is_return, middle);
+        match (left, right) {
+            (Ok(mut left), Ok(right)) => {
+                left.extend(right);
+                Ok(left)
+            }
+            (Ok(links), Err(_)) | (Err(_), Ok(links)) => Ok(links),
+            (Err(error), Err(_)) => Err(error),
+        }
+    }
+
+    /// An instruction of a file, or the return of the function that begins there.
+    fn uprobe(
+        &self,
+        place: &FilePlace<'_>,
+        process: Option<u32>,
+        cookie: u64,
+    ) -> Result<Link, AttachError> {
+        let kind = fs::read_to_string("/sys/bus/event_source/devices/uprobe/type");
+        let kind = kind.ok().and_then(|text| text.trim().parse().ok());
+        let kind = kind.ok_or_else(|| AttachError {
+            reason: String::from("this kernel has no uprobes"),
+            help: String::from("it has to be built with CONFIG_UPROBE_EVENTS=y"),
+        })?;
+        let path = CString::new(place.path).map_err(io::Error::from)?;
+        let event = sys::perf_event_open(&PerfEvent {
+            kind,
+            config: u64::from(place.is_return) | place.counter << 32,
+            pid: process,
+            // With a process the event follows it from CPU to CPU.
+            cpu: process.is_none().then_some(0),
+            text: Some(&path),
+            offset: place.offset,
+            ..PerfEvent::default()
+        });
+        let event = event.map_err(|error| uprobe_refusal(&error))?;
+        Ok(self.link_event(event, cookie)?)
+    }
+
+    /// Many instructions of a file by one link. One that the kernel does not take makes it
+    /// refuse all: then each half is tried, so that the others are attached.
+    fn uprobe_multi(
+        &self,
+        path: &CStr,
+        points: &[FilePoint],
+        is_return: bool,
+        process: Option<u32>,
+        first_site: u32,
+    ) -> Result<Vec<Link>, AttachError> {
+        let offsets: Vec<u64> = points.iter().map(|point| point.offset).collect();
+        let counters: Vec<u64> = points.iter().map(|point| point.counter).collect();
+        let cookies = points
+            .iter()
+            .map(|point| first_site.saturating_add(point.site));
+        let cookies: Vec<u64> = cookies.map(u64::from).collect();
+        let has_counters = counters.iter().any(|counter| *counter > 0);
+        let target = LinkTarget::UprobeMulti {
+            path,
+            offsets: &offsets,
+            counters: if has_counters { &counters } else { &[] },
+            cookies: &cookies,
+            is_return,
+            pid: process.unwrap_or(0),
+        };
+        let error = match sys::link_create(self.fd.as_fd(), &target) {
+            Ok(link) => {
+                return Ok(vec![Link {
+                    link: Some(link),
+                    event: None,
+                    watched: None,
+                }]);
+            }
+            Err(error) => error,
+        };
+        let is_about_all = matches!(
+            error.raw_os_error(),
+            Some(libc::EPERM | libc::ESRCH | libc::ENOENT | libc::EBADF | libc::EOPNOTSUPP)
+        );
+        if points.len() < 2 || is_about_all {
+            return Err(uprobe_refusal(&error));
+        }
+        let (left, right) = points.split_at(points.len() / 2);
+        let left = self.uprobe_multi(path, left, is_return, process, first_site);
+        let right = self.uprobe_multi(path, right, is_return, process, first_site);
         match (left, right) {
             (Ok(mut left), Ok(right)) => {
                 left.extend(right);

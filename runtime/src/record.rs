@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
 use rbt_compiler::artifact::{
-    EventSchema, FieldShape, Format, Manifest, MapId, Param, Shape, StackMode,
+    EventSchema, FieldShape, Format, Manifest, MapId, Param, Shape, Site, StackMode,
 };
 
 use crate::cgroups::Cgroups;
@@ -228,10 +228,12 @@ impl<'a> Decoder<'a> {
             }
             Shape::Username => self.username(unsigned(bytes, 0, 8)?),
             Shape::Site => {
-                let number = unsigned(bytes, 0, 8)?;
-                let site = index(number).and_then(|index| self.manifest.sites.get(index));
-                let site = site.ok_or_else(|| Malformed::new(format!("no site {number}")))?;
+                let site = self.site(unsigned(bytes, 0, 8)?)?;
                 Value::Text(Cow::Borrowed(site.text.as_bytes()))
+            }
+            Shape::SiteFunction => {
+                let site = self.site(unsigned(bytes, 0, 8)?)?;
+                Value::Text(Cow::Borrowed(site.function.as_bytes()))
             }
             Shape::TextNumber => {
                 let text = self.manifest_text(unsigned(bytes, 0, 8)?)?;
@@ -241,6 +243,11 @@ impl<'a> Decoder<'a> {
                 map, is_user, mode, ..
             } => Value::Stack(self.stack(*map, *is_user, *mode, take(bytes, 0, 16)?)?),
         })
+    }
+
+    fn site(&self, number: u64) -> Result<&Site, Malformed> {
+        let site = index(number).and_then(|index| self.manifest.sites.get(index));
+        site.ok_or_else(|| Malformed::new(format!("no site {number}")))
     }
 
     fn text<'b>(&'b self, bytes: &'b [u8]) -> Value<'b> {

@@ -547,6 +547,9 @@ fn shown_target(target: &AttachTarget, provider: &str) -> String {
         }
         AttachTarget::Function { function, .. } => format!("{provider}:vmlinux:{function}"),
         AttachTarget::Watchpoint { address, .. } => format!("{provider}:{address}"),
+        AttachTarget::Uprobe { path, .. } | AttachTarget::UprobeMulti { path, .. } => {
+            format!("{provider}:{path}")
+        }
         AttachTarget::PerfEvent { config, .. } => format!("{provider}:{config}"),
     }
 }

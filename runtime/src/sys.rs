@@ -579,6 +579,9 @@ pub(crate) const TRACE_FEXIT: u32 = 25;
 /// `BPF_TRACE_KPROBE_MULTI` of `enum bpf_attach_type`.
 pub(crate) const TRACE_KPROBE_MULTI: u32 = 42;
 
+/// `BPF_TRACE_UPROBE_MULTI` of the same.
+pub(crate) const TRACE_UPROBE_MULTI: u32 = 48;
+
 /// What a link attaches a program to.
 pub(crate) enum LinkTarget<'a> {
     /// An open perf event. `None` stands for a descriptor that is not open: a probe.
@@ -597,6 +600,8 @@ pub(crate) enum LinkTarget<'a> {
     UprobeMulti {
         path: &'a CStr,
         offsets: &'a [u64],
+        /// Offsets of reference counters; none, or one each.
+        counters: &'a [u64],
         cookies: &'a [u64],
         is_return: bool,
         pid: u32,
@@ -617,7 +622,6 @@ struct LinkCreateAttr {
 /// Attaches a program by a link; closing it detaches.
 pub(crate) fn link_create(program: BorrowedFd<'_>, target: &LinkTarget<'_>) -> io::Result<OwnedFd> {
     const PERF_EVENT: u32 = 41;
-    const UPROBE_MULTI: u32 = 48;
     let mut attr = LinkCreateAttr {
         prog_fd: fd_number(program),
         ..LinkCreateAttr::default()
@@ -650,17 +654,24 @@ pub(crate) fn link_create(program: BorrowedFd<'_>, target: &LinkTarget<'_>) -> i
         LinkTarget::UprobeMulti {
             path,
             offsets,
+            counters,
             cookies,
             is_return,
             pid,
         } => {
-            if !cookies.is_empty() && cookies.len() != offsets.len() {
+            let is_none_or_each = |list: &[u64]| list.is_empty() || list.len() == offsets.len();
+            if !is_none_or_each(cookies) || !is_none_or_each(counters) {
                 return Err(io::Error::from_raw_os_error(libc::EINVAL));
             }
-            attr.attach_type = UPROBE_MULTI;
+            attr.attach_type = TRACE_UPROBE_MULTI;
             // path, offsets, reference counters, cookies, count and flags, pid
             attr.rest[0] = path.as_ptr() as u64;
             attr.rest[1] = address(offsets);
+            attr.rest[2] = if counters.is_empty() {
+                0
+            } else {
+                address(counters)
+            };
             attr.rest[3] = if cookies.is_empty() {
                 0
             } else {
@@ -897,7 +908,8 @@ pub(crate) enum FileBytes {
 pub(crate) struct MappedFile(Mapping);
 
 impl FileBytes {
-    /// The bytes of the kernel-made file at `path` (sysfs), whose content never changes.
+    /// The bytes of the file at `path`, whose content must never change: one made by the kernel
+    /// (sysfs), or an executable, which is replaced but not rewritten.
     pub(crate) fn open(path: &Path) -> io::Result<FileBytes> {
         let mut file = File::open(path)?;
         let size = usize::try_from(file.metadata()?.len()).unwrap_or(0);
@@ -917,7 +929,8 @@ impl AsRef<[u8]> for FileBytes {
     fn as_ref(&self) -> &[u8] {
         match self {
             // SAFETY: the mapping is that long, readable, and lives as long as `self`. It is
-            // the kernel's own constant data (a sysfs file), so nobody writes or truncates it.
+            // the kernel's own constant data (a sysfs file), or an executable, which whoever
+            // installs a new one replaces by another file: nobody writes or truncates it.
             FileBytes::Mapped(MappedFile(mapping)) => unsafe {
                 slice::from_raw_parts(mapping.start.cast::<u8>(), mapping.size)
             },

@@ -247,7 +247,7 @@ impl Builder<'_> {
             SiteSource::Single => self.site = Some(Operand::Imm(first)),
             SiteSource::Patched => self.site = Some(Operand::Site),
             SiteSource::Cookie => {
-                if self.clause.needs.site {
+                if self.clause.needs.site || self.clause.needs.function {
                     let context = self.context();
                     let cookie = self.call(helpers::GET_ATTACH_COOKIE, &[context]);
                     self.site = Some(Operand::Reg(cookie));

@@ -200,13 +200,12 @@ fn programs(
         for route in clause.provider.routes(&clause.places, clause.needs, target) {
             let places = route.places.iter();
             let sites: Vec<Site> = places
-                .map(|place| Site {
-                    text: clause
-                        .places
-                        .get(*place)
-                        .map(|p| p.text.clone())
-                        .unwrap_or_default(),
-                    function: String::new(),
+                .map(|place| match clause.places.get(*place) {
+                    Some(place) => Site {
+                        text: place.text.clone(),
+                        function: clause.provider.function(place),
+                    },
+                    None => Site::default(),
                 })
                 .collect();
             let is_apart = !clause.needs.site || matches!(route.site, SiteSource::Table { .. });

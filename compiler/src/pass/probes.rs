@@ -228,7 +228,15 @@ fn places(clause: &ast::Clause, asked: &Asked<'_>, diagnostics: &mut Diagnostics
                 has_error |= severity == Severity::Error;
                 diagnostics.push(missing(severity, message, provider, &spec, target));
             }
-            Ok(places) => found.extend(places.into_iter().map(|place| (provider, place))),
+            Ok(places) => {
+                if let Some(remark) = provider.remark(&spec, target) {
+                    diagnostics.push(
+                        Diagnostic::new(Severity::Warning, codes::NO_TARGET_FILE, remark)
+                            .label(point.span, ""),
+                    );
+                }
+                found.extend(places.into_iter().map(|place| (provider, place)));
+            }
         }
     }
     if has_error {

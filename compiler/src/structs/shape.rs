@@ -91,6 +91,7 @@ impl Walk<'_> {
             Type::CgroupPath => Shape::CgroupPath,
             Type::Username => Shape::Username,
             Type::Site => Shape::Site,
+            Type::SiteFunction => Shape::SiteFunction,
             Type::TextNumber => Shape::TextNumber,
         }
     }

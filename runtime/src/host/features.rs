@@ -20,7 +20,6 @@ const PERF_EVENT: u32 = 7;
 const TRACING: u32 = 26;
 
 const TRACE_ITER: u32 = 28;
-const TRACE_UPROBE_MULTI: u32 = 48;
 const TRACE_KPROBE_SESSION: u32 = 56;
 
 /// Whether the kernel has `feature`.
@@ -254,12 +253,13 @@ fn has_kprobe_multi(attach_type: u32) -> bool {
 
 /// Tries to attach inside a directory: a kernel with such links notices that it is no file.
 fn has_uprobe_multi() -> bool {
-    let Ok(program) = load(KPROBE, TRACE_UPROBE_MULTI, &[]) else {
+    let Ok(program) = load(KPROBE, sys::TRACE_UPROBE_MULTI, &[]) else {
         return false;
     };
     let target = LinkTarget::UprobeMulti {
         path: c"/",
         offsets: &[0],
+        counters: &[],
         cookies: &[],
         is_return: false,
         pid: 0,

@@ -1,6 +1,6 @@
 //! What a traced function is and returns, and the program's context.
 
-use crate::probe::{RESULT, has_registers, is_return};
+use crate::probe::{RESULT, has_registers, is_in_user_space, is_return};
 use crate::word::word;
 use rbt_compiler::artifact::ProgramKind;
 use rbt_compiler::ir::{Address, AluOp, Operand, Size, helpers};
@@ -15,10 +15,14 @@ use std::rc::Rc;
 word! {
     /// `func`
     Func = "func" {
-        usage: ["func -> ksym_t"],
+        usage: ["func -> ksym_t, or usym_t in user space"],
         summary: "The function that is traced, shown by name.",
-        details: "Its address travels; with a wildcard it tells which of the matches fired.",
-        examples: ["kprobe:vfs_* { @[func] = count(); }"],
+        details: "With a wildcard it tells which of the matches fired. In user space it is the \
+                  symbol that the probe is in.",
+        examples: [
+            "kprobe:vfs_* { @[func] = count(); }",
+            "uprobe:/bin/bash:re* { @[func] = count(); }",
+        ],
         kernel: "5.15 where functions return",
     }
 }
@@ -41,6 +45,9 @@ impl Builtin for Func {
         if is_kernel_function(probe) {
             return Ok(Type::KernelSymbol);
         }
+        if matches!(probe.provider.name(), "uprobe" | "uretprobe") {
+            return Ok(Type::SiteFunction);
+        }
         Err(NotHere {
             message: format!(
                 "The func builtin can not be used with '{}' probes",
@@ -62,6 +69,9 @@ impl Builtin for Func {
     }
 
     fn lower(&self, _: &str, b: &mut Builder<'_>) -> Operand {
+        if is_in_user_space(b.probe()) {
+            return b.site();
+        }
         let has_address = b.has(Feature::FunctionAddress);
         let is_inside = b.places().any(|place| {
             let offset = place.parts.get(2).map_or("0", String::as_str);
@@ -112,7 +122,7 @@ fn result(probe: &ProbeContext, types: &TypeTable<'_>) -> Option<Field> {
 impl Builtin for ReturnValue {
     fn ty(&self, _: &str, probe: &ProbeContext, types: &TypeTable<'_>) -> Result<Type, NotHere> {
         match probe.provider.name() {
-            "kretprobe" => Ok(U64),
+            "kretprobe" | "uretprobe" => Ok(U64),
             "fexit" => match result(probe, types) {
                 Some(field) => Ok(field.ty),
                 None => Err(NotHere {

@@ -11,6 +11,8 @@ mod syscalls;
 mod timer;
 mod tracepoint;
 mod trial;
+mod uprobe;
+mod user;
 mod watchpoint;
 mod wildcard;
 
@@ -34,6 +36,8 @@ pub(crate) static ALL: &[&dyn Provider] = &[
     &kprobe::Kretprobe,
     &fentry::Fentry,
     &fentry::Fexit,
+    &uprobe::Uprobe,
+    &uprobe::Uretprobe,
     &timer::Profile,
     &timer::Interval,
     &counter::Software,
@@ -48,7 +52,12 @@ pub(crate) fn has_registers(probe: &ProbeContext) -> bool {
     matches!(
         probe.provider.name(),
         "profile" | "interval" | "software" | "hardware" | "kprobe" | "kretprobe" | "watchpoint"
-    )
+    ) || is_in_user_space(probe)
+}
+
+/// Whether the probe is a place of a program or library.
+pub(crate) fn is_in_user_space(probe: &ProbeContext) -> bool {
+    matches!(probe.provider.name(), "uprobe" | "uretprobe" | "usdt")
 }
 
 /// Whether the probe is the return of a function.

@@ -516,6 +516,15 @@ impl Infer<'_, '_> {
                 let count = from.size() / each;
                 Type::Array(element, count)
             }
+            // An address stays one of the memory it is known to be of; what the verifier follows
+            // by type it follows no further under another.
+            Type::Pointer(pointee, space) => match &from {
+                Type::Pointer(before, Space::Direct) if *before != pointee => {
+                    Type::Pointer(pointee, Space::Kernel)
+                }
+                Type::Pointer(_, known) => Type::Pointer(pointee, *known),
+                _ => Type::Pointer(pointee, space),
+            },
             to => to,
         };
         let fits = match (&from, &to) {
