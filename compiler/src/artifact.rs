@@ -125,6 +125,9 @@ pub struct MapSchema {
     pub storage: Storage,
     /// What it is for.
     pub role: MapRole,
+    /// Whether deleted elements may stay: a value is then followed by 8 bytes, and an element
+    /// of zeros counts as absent.
+    pub is_kept: bool,
     /// Where the script first names it.
     pub span: Span,
 }

@@ -268,6 +268,18 @@ fn recipe(
             }
         }
     }
+    let span = program.clauses.first()?.span;
+    if let Some(index) = pass::plan::add_exit_program(&mut manifest, &plan, span) {
+        let symbol = manifest.programs.get(index)?.symbol.clone();
+        let ir = lower::lower_exit(&plan, &symbol, span);
+        match backend::compile(&ir, backend_options) {
+            Err(error) => out.diagnostics.push(backend_error(&error, span)),
+            Ok(code) => {
+                stage::code(options.print, &ir, &code, sources, &manifest, out);
+                codes.push((index, code));
+            }
+        }
+    }
     if program.config.perf_rb_pages == 0 {
         let is_little = |word: &str| {
             let word = vocabulary.function(word);

@@ -135,6 +135,10 @@ pub trait Builtin: Word {
     fn ty(&self, name: &str, probe: &ProbeContext, types: &TypeTable<'_>) -> Result<Type, NotHere>;
     /// Whether it stays the same during one run of a program.
     fn stability(&self) -> Stability;
+    /// Whether it is what [`Builder::thread_id`] gives.
+    fn is_thread_id(&self) -> bool {
+        false
+    }
     /// What it needs of the probe.
     fn needs(&self) -> Needs {
         Needs::default()
@@ -209,6 +213,11 @@ pub trait Function: Word {
     }
     /// Whether it may be written without parentheses, as a builtin is.
     fn is_value(&self) -> bool {
+        false
+    }
+    /// Whether it does to the map and key of its arguments what [`Builder::delete`] does, and
+    /// nothing else to the map.
+    fn removes_key(&self) -> bool {
         false
     }
     /// Whether nothing after it in its block is reached.

@@ -24,6 +24,9 @@ mod tests;
 /// Bytes before a keyless map's value: the word that says it was written.
 const PRESENCE: usize = 8;
 
+/// Where the flag of an element that may be absent begins.
+const KEPT_FLAG: usize = 8;
+
 /// How elements are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -88,6 +91,25 @@ impl Elements {
             .unwrap_or(&[])
     }
 
+    /// Drops elements of zeros: their keys were deleted.
+    fn drop_absent(&mut self) {
+        let mut kept = 0;
+        for index in 0..self.count {
+            if self.value(index).iter().all(|byte| *byte == 0) {
+                continue;
+            }
+            let (key, value) = (self.key_size, self.element_size);
+            self.keys
+                .copy_within(index * key..(index + 1) * key, kept * key);
+            self.values
+                .copy_within(index * value..(index + 1) * value, kept * value);
+            kept += 1;
+        }
+        self.count = kept;
+        self.keys.truncate(kept * self.key_size);
+        self.values.truncate(kept * self.element_size);
+    }
+
     /// Each CPU's value of an element; one where there are no such.
     fn slots(&self, index: usize) -> impl Iterator<Item = &[u8]> {
         self.value(index).chunks(self.stride.max(1))
@@ -141,6 +163,9 @@ pub(crate) fn read(maps: &KernelMaps, manifest: &Manifest, map: MapId) -> Result
             .map(drop)
     };
     result.map_err(failed("read", schema))?;
+    if schema.is_kept {
+        elements.drop_absent();
+    }
     Ok(elements)
 }
 
@@ -538,7 +563,9 @@ pub(crate) fn zero(maps: &KernelMaps, manifest: &Manifest, map: MapId) -> Result
         return Ok(maps.zero_global(manifest, *variable, PRESENCE as u32)?);
     }
     let kernel = maps.get(map)?;
-    let result = if is_keyed(schema) {
+    let result = if schema.is_kept {
+        zero_kept(kernel)
+    } else if is_keyed(schema) {
         zero_all(kernel)
     } else {
         zero_keyless(kernel)
@@ -550,6 +577,21 @@ fn zero_all(kernel: &sys::Map) -> io::Result<()> {
     let zeros = vec![0; kernel.element_size()];
     for key in all_keys(kernel)?.chunks(kernel.key_size().max(1)) {
         kernel.update(key, &zeros)?;
+    }
+    Ok(())
+}
+
+/// Zeroes the values of keys that were not deleted: what follows a value says so.
+fn zero_kept(kernel: &sys::Map) -> io::Result<()> {
+    let mut element = vec![0; kernel.element_size()];
+    for key in all_keys(kernel)?.chunks(kernel.key_size().max(1)) {
+        if kernel.lookup(key, &mut element)? && element.iter().any(|byte| *byte != 0) {
+            element.fill(0);
+            if let Some(flag) = element.get_mut(KEPT_FLAG) {
+                *flag = 1;
+            }
+            kernel.update(key, &element)?;
+        }
     }
     Ok(())
 }

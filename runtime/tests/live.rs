@@ -216,6 +216,7 @@ impl Script {
                 flags: u32::from(kind == MapKind::PerCpuHash && is_lazy),
             },
             role,
+            is_kept: false,
             span: span(60, 61),
         };
         let event = |word: &str| EventSchema {
@@ -683,6 +684,7 @@ fn globals_are_shared_and_faults_are_reported() {
                 is_signed: true,
             }),
         },
+        is_kept: false,
         span: Span::default(),
     });
     script.manifest.faults.push(Fault {

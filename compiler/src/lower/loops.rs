@@ -223,6 +223,7 @@ impl Builder<'_> {
         body: impl FnOnce(&mut Self),
         step: impl FnOnce(&mut Self),
     ) {
+        self.forget_elements();
         let top = self.f.label();
         let go = self.f.label();
         let again = self.f.label();

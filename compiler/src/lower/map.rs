@@ -64,6 +64,9 @@ impl Builder<'_> {
             let found = self.call(helpers::MAP_LOOKUP_ELEM, &[map_operand, zero]);
             return MaybeNull(found, PRESENCE);
         };
+        if self.is_kept(map) {
+            return self.kept_element(map, key);
+        }
         let key = self.key(key);
         self.lookup_at(map_operand, key)
     }
@@ -172,6 +175,9 @@ impl Builder<'_> {
         let Some(key) = key else {
             return self.set_keyless(map, value);
         };
+        if self.is_kept(map) {
+            return self.set_kept(map, key, value);
+        }
         if ty.is_scalar() {
             let scalar = self.value(value);
             let key = self.key(key);
@@ -195,7 +201,7 @@ impl Builder<'_> {
         self.insert(map, key, from);
     }
 
-    fn insert(&mut self, map: Operand, key: Operand, value: Address) {
+    pub(super) fn insert(&mut self, map: Operand, key: Operand, value: Address) {
         let value = self.pointer(value);
         let any = Operand::Imm(ANY);
         let code = self.call(helpers::MAP_UPDATE_ELEM, &[map, key, value, any]);
@@ -312,6 +318,9 @@ impl Builder<'_> {
             });
             return Operand::Reg(result);
         };
+        if self.is_kept(map) {
+            return self.delete_kept(map, key);
+        }
         let key = self.key(key);
         let map = self.map(map);
         let code = self.call(helpers::MAP_DELETE_ELEM, &[map, key]);

@@ -9,6 +9,7 @@ mod aggregate;
 mod control;
 mod event;
 mod expr;
+mod kept;
 mod loops;
 mod map;
 mod memory;
@@ -20,6 +21,7 @@ mod text;
 mod typed;
 
 pub use control::MaybeNull;
+pub(crate) use kept::{KEPT_BYTES, lower_exit};
 pub use memory::Fill;
 pub use program::{MapPlan, Plan, lower_program};
 pub use search::NOT_FOUND;

@@ -1,6 +1,6 @@
 //! One program: its prologue, the clause's body, its exit; and what all programs share.
 
-use super::{Builder, Home, SCRATCH_HEADER};
+use super::{Builder, Home, Known, SCRATCH_HEADER};
 use crate::artifact::{
     Fault, FaultKind, Manifest, MapId, MapKind, MapRole, MapSchema, Shape, Storage, Variable, When,
 };
@@ -11,9 +11,10 @@ use crate::ir::{
 };
 use crate::structs::TypeTable;
 use crate::target::{Feature, Target};
-use crate::types::{Stack, Type};
+use crate::types::{Space, Stack, Type};
 use crate::vocabulary::{PidFilter, Route, SiteSource};
 use rbt_grammar::Span;
+use rbt_grammar::ast::TagKind;
 use std::collections::HashMap;
 
 /// Programs that can hold scratch memory on one CPU at a time.
@@ -34,6 +35,8 @@ pub struct Plan {
     pub wake_level: u32,
     /// By how much a record that wakes userspace raises that level, in bytes.
     pub wake_step: i64,
+    /// Byte of `flags` in `struct task_struct`; used where elements stay.
+    pub task_flags: u32,
     /// Byte of the globals where zeros are, enough for any map's value.
     pub zero: u32,
     /// The maps of stacks' frames, by the bytes of an element.
@@ -57,6 +60,8 @@ pub struct MapPlan {
     pub global: u32,
     /// Bytes of a value, the flag of a keyless map included.
     pub value_size: u32,
+    /// Whether elements stay when they are deleted.
+    pub is_kept: bool,
 }
 
 impl Plan {
@@ -197,6 +202,61 @@ impl Builder<'_> {
         })
     }
 
+    /// The process as the tracer sees it.
+    pub fn process_id(&mut self) -> Operand {
+        match self.own_id("tgid") {
+            Some(id) => id,
+            None => {
+                let ids = self.process_and_thread();
+                self.alu(AluOp::ShiftRight, ids, 32)
+            }
+        }
+    }
+
+    /// The thread as the tracer sees it.
+    pub fn thread_id(&mut self) -> Operand {
+        match self.own_id("pid") {
+            Some(id) => id,
+            None => {
+                let ids = self.process_and_thread();
+                self.zero_extend(ids, Size::B4)
+            }
+        }
+    }
+
+    /// The kernel's record of the current thread, where it gives programs one with a type.
+    pub fn current_task(&mut self) -> Option<Operand> {
+        self.has(Feature::CurrentTaskBtf).then(|| {
+            self.once("current task, typed", |b| {
+                Operand::Reg(b.call(helpers::GET_CURRENT_TASK_BTF, &[]))
+            })
+        })
+    }
+
+    /// An id of the current thread from the record that its name is read from as well: a load
+    /// where the helper takes a call.
+    fn own_id(&mut self, member: &str) -> Option<Operand> {
+        if self.target.pid_namespace().is_some() || !self.has(Feature::CurrentTaskBtf) {
+            return None;
+        }
+        let Some(Type::Struct(task)) = self.types.tagged(TagKind::Struct, "task_struct") else {
+            return None;
+        };
+        let field = self.types.find_field(&task, member, Space::Kernel)?;
+        if field.ty.size() != 4 {
+            return None;
+        }
+        let name = format!("current task's {member}");
+        if let Some(Known::Scalar(id)) = self.find_known(&name) {
+            return Some(id);
+        }
+        let task = self.current_task()?;
+        Some(self.once(&name, |b| {
+            let offset = i64::from(field.offset);
+            Operand::Reg(b.read_scalar(task, offset, Size::B4, Space::Direct))
+        }))
+    }
+
     /// The number of the site that fired.
     pub fn site(&mut self) -> Operand {
         self.site.unwrap_or(Operand::Site)
@@ -295,6 +355,7 @@ impl Builder<'_> {
                 flags: 0,
             },
             role: MapRole::Scratch,
+            is_kept: false,
             span: self.f.span,
         });
         let cpu = self.call(helpers::GET_SMP_PROCESSOR_ID, &[]);

@@ -57,6 +57,7 @@ fn map(symbol: &str, kind: MapKind, key_size: u32, value_size: u32, max_entries:
             flags: u32::from(kind == MapKind::Hash),
         },
         role: MapRole::Scratch,
+        is_kept: false,
         span: Span::default(),
     }
 }

@@ -4,6 +4,7 @@ pub mod check;
 pub mod convert;
 pub mod fold;
 pub mod infer;
+mod kept;
 pub mod macros;
 pub mod parameter;
 pub mod plan;

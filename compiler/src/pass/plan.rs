@@ -6,13 +6,14 @@
 //! script reads back is shared by all CPUs, so that one lookup reads it.
 
 use crate::Options;
+use super::kept::Kept;
 use crate::artifact::ProgramKind;
 use crate::artifact::{
     Attachment, Globals, Manifest, MapId, MapKind, MapRole, MapSchema, MapValue, ProgramPlan,
     Settings, Site, SiteId, Storage, Variable,
 };
 use crate::hir::{self, DeclaredKind, ExprKind, MapContent, StmtKind};
-use crate::lower::{MapPlan, Plan};
+use crate::lower::{KEPT_BYTES, MapPlan, Plan};
 use crate::structs::TypeTable;
 use crate::target::{Feature, Target};
 use crate::types::Type;
@@ -81,7 +82,11 @@ pub fn run(
         },
         ..Manifest::default()
     };
-    let usage = usage(program, options.carried.is_some());
+    let mut usage = usage(program, options.carried.is_some());
+    // Clauses that can still come may do anything with a map.
+    if !options.reports_reads && options.carried.is_none() {
+        usage.kept = super::kept::find(program, target, types);
+    }
     let lost_events = global(&mut manifest.globals, "lost_events", 8);
     let missed_runs = global(&mut manifest.globals, "missed_runs", 8);
     manifest.globals.lost_events = Some(lost_events);
@@ -95,6 +100,7 @@ pub fn run(
         missed_runs,
         wake_level,
         wake_step: i64::from(ring_bytes / 4),
+        task_flags: usage.kept.task_flags,
         zero: 0,
         stacks: Vec::new(),
         seen_parts: MapId(u32::MAX),
@@ -295,6 +301,38 @@ fn site_numbers(all: &mut Vec<Site>, sites: Vec<Site>, carried: usize) -> u32 {
     u32::try_from(first).unwrap_or(u32::MAX)
 }
 
+/// Adds the program that removes elements of threads that exit, if there are elements that
+/// stay; gives its index in [`Manifest::programs`].
+pub fn add_exit_program(
+    manifest: &mut Manifest,
+    plan: &Plan,
+    span: rbt_grammar::Span,
+) -> Option<usize> {
+    if !plan.maps.iter().any(|map| map.is_kept) {
+        return None;
+    }
+    let symbol = String::from("elements_of_exiting_threads");
+    let kind = ProgramKind::RawTracepoint;
+    manifest.programs.push(ProgramPlan {
+        section: crate::object::section_name(kind, &symbol),
+        symbol,
+        kind,
+        provider: String::from("rawtracepoint"),
+        when: crate::artifact::When::Attached,
+        attachments: vec![Attachment {
+            target: crate::artifact::AttachTarget::RawTracepoint {
+                name: String::from("sched_process_exit"),
+            },
+            site: SiteId(u32::MAX),
+            count: 0,
+            follows_pid: false,
+        }],
+        site_patches: Vec::new(),
+        span,
+    });
+    Some(manifest.programs.len() - 1)
+}
+
 fn section(route: &Route, symbol: &str) -> String {
     if route.section.is_empty() || route.kind == ProgramKind::PerfEvent {
         crate::object::section_name(route.kind, symbol)
@@ -330,6 +368,8 @@ struct Usage {
     stacks: BTreeSet<u32>,
     /// Whether addresses of processes are shown by name.
     has_user_symbols: bool,
+    /// Those whose elements stay when they are deleted.
+    kept: Kept,
 }
 
 /// `may_all_be_read` if clauses that read maps can still come.
@@ -342,6 +382,7 @@ fn usage(program: &hir::Program, may_all_be_read: bool) -> Usage {
         },
         stacks: BTreeSet::new(),
         has_user_symbols: false,
+        kept: Kept::default(),
     };
     for clause in &program.clauses {
         hir::each_statement(&clause.body, &mut |statement| {
@@ -395,6 +436,7 @@ fn internal(manifest: &mut Manifest, name: &str, storage: Storage, role: MapRole
         symbol: name.to_owned(),
         storage,
         role,
+        is_kept: false,
         span: rbt_grammar::Span::default(),
     });
     id
@@ -466,15 +508,19 @@ fn script_map(
             symbol,
             storage: storage.clone(),
             role,
+            is_kept: false,
             span: map.span,
         };
         let plan = MapPlan {
             storage,
             global,
             value_size,
+            is_kept: false,
         };
         return (schema, plan);
     };
+    let is_kept = usage.kept.maps.contains(&number);
+    let size = if is_kept { KEPT_BYTES } else { size };
     let declared = map.declared;
     let is_lru = declared
         .is_some_and(|d| matches!(d.kind, DeclaredKind::LruHash | DeclaredKind::PerCpuLruHash));
@@ -510,12 +556,14 @@ fn script_map(
             key: Some(plan.shape(types, key)),
             value,
         },
+        is_kept,
         span: map.span,
     };
     let plan = MapPlan {
         storage,
         global: 0,
         value_size: size,
+        is_kept,
     };
     (schema, plan)
 }

@@ -57,6 +57,7 @@ fn manifest(key: Option<Shape>, value: MapValue) -> Manifest {
             symbol: String::from("m"),
             storage: Storage::Global { variable: 0 },
             role: MapRole::Script { key, value },
+            is_kept: false,
             span: Span::default(),
         }],
         ..Manifest::default()

@@ -36,8 +36,7 @@ impl Builtin for Pid {
     }
 
     fn lower(&self, _: &str, b: &mut Builder<'_>) -> Operand {
-        let ids = b.process_and_thread();
-        b.alu(AluOp::ShiftRight, ids, 32)
+        b.process_id()
     }
 }
 
@@ -65,9 +64,12 @@ impl Builtin for Tid {
         Stability::Fixed
     }
 
+    fn is_thread_id(&self) -> bool {
+        true
+    }
+
     fn lower(&self, _: &str, b: &mut Builder<'_>) -> Operand {
-        let ids = b.process_and_thread();
-        b.zero_extend(ids, Size::B4)
+        b.thread_id()
     }
 }
 

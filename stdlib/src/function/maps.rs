@@ -153,6 +153,10 @@ impl Function for Delete {
         true
     }
 
+    fn removes_key(&self) -> bool {
+        true
+    }
+
     fn argument(&self, index: usize) -> ArgumentKind {
         if index == 0 {
             ArgumentKind::Place
