@@ -5,8 +5,8 @@
 //! section or, for an aggregation, one row for each CPU; an aggregation whose value the
 //! script reads back is shared by all CPUs, so that one lookup reads it.
 
-use crate::Options;
 use super::kept::Kept;
+use crate::Options;
 use crate::artifact::ProgramKind;
 use crate::artifact::{
     Attachment, Globals, Manifest, MapId, MapKind, MapRole, MapSchema, MapValue, ProgramPlan,
