@@ -59,6 +59,8 @@ pub struct Settings {
     pub cache_user_symbols: SymbolCache,
     /// Stacks show files, lines and inlined functions.
     pub show_debug_info: bool,
+    /// Time series are told the time by a map of the script, as if it began at zero.
+    pub has_dummy_clock: bool,
 }
 
 /// What is done about a probe that does not exist or cannot be attached.
@@ -98,6 +100,7 @@ impl Default for Settings {
             cpp_demangle: true,
             cache_user_symbols: SymbolCache::Automatic,
             show_debug_info: false,
+            has_dummy_clock: false,
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct Config {
     pub lazy_symbolication: bool,
     /// Stacks show files, lines and inlined functions.
     pub show_debug_info: bool,
+    /// The map, without `@`, that tells time series the time; set by the environment alone.
+    pub dummy_ts_map: Option<String>,
     /// Whether `tseries` may be used.
     pub unstable_tseries: Unstable,
     /// Whether `dw_ustack` may be used.
@@ -117,6 +119,7 @@ impl Default for Config {
             cache_user_symbols: SymbolCache::Automatic,
             lazy_symbolication: true,
             show_debug_info: false,
+            dummy_ts_map: None,
             unstable_tseries: Unstable::Warn,
             unstable_dw_ustack: Unstable::Warn,
             unstable_typeinfo: Unstable::Error,
@@ -506,6 +509,10 @@ impl Config {
                 {
                     refused.push((name, why));
                 }
+            }
+            if let Some(map) = variable(&format!("{prefix}DUMMY_TS_MAP")) {
+                let name = map.strip_prefix('@').unwrap_or(&map);
+                self.dummy_ts_map = Some(name.to_owned());
             }
         }
         refused

@@ -4,6 +4,7 @@
 //! language reference prescribes. Reads a whole map before anything of it is shown, so that
 //! a program that goes on writing disturbs one element at most.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::io;
 
@@ -250,6 +251,8 @@ struct Reading<'a> {
     /// The word of an aggregation.
     fold: Option<&'static dyn Fold>,
     elements: &'a Elements,
+    /// The last interval of any element, where elements are series.
+    last_interval: Cell<Option<u64>>,
 }
 
 impl<'a> Reading<'a> {
@@ -277,6 +280,7 @@ impl<'a> Reading<'a> {
             value,
             fold,
             elements,
+            last_interval: Cell::new(None),
         })
     }
 
@@ -288,6 +292,34 @@ impl<'a> Reading<'a> {
     }
 
     fn value(&self, index: usize) -> Result<Value<'a>, Malformed> {
+        let mut value = self.stored(index)?;
+        if let Value::Series(series) = &mut value {
+            let settings = &self.decoder.manifest.settings;
+            let zero = match settings.has_dummy_clock {
+                true => 0,
+                false => self.decoder.clock.zero(),
+            };
+            series.show(self.last_interval()?, zero);
+        }
+        Ok(value)
+    }
+
+    /// All series of a map end where the latest does.
+    fn last_interval(&self) -> Result<u64, Malformed> {
+        if let Some(known) = self.last_interval.get() {
+            return Ok(known);
+        }
+        let mut last = 0;
+        for index in 0..self.elements.count {
+            if let Value::Series(series) = self.stored(index)? {
+                last = series.values.last().map_or(last, |(n, _)| last.max(*n));
+            }
+        }
+        self.last_interval.set(Some(last));
+        Ok(last)
+    }
+
+    fn stored(&self, index: usize) -> Result<Value<'a>, Malformed> {
         let skipped = if self.key.is_none() { PRESENCE } else { 0 };
         match (self.value, self.fold) {
             (MapValue::Plain(shape), _) => {
@@ -403,7 +435,8 @@ pub(crate) fn report<'a>(
     for index in 0..elements.count {
         let value = reading.value(index)?;
         let is_keyless = reading.key.is_none();
-        if is_keyless && matches!(value, Value::Histogram(_)) && !is_present(elements) {
+        let is_chart = matches!(value, Value::Histogram(_) | Value::Series(_));
+        if is_keyless && is_chart && !is_present(elements) {
             continue;
         }
         entries.push((reading.key(index)?, value));

@@ -21,6 +21,11 @@ impl Clock {
         }
     }
 
+    /// Wall nanoseconds since 1970 at boot-clock zero.
+    pub(crate) fn zero(&self) -> u64 {
+        self.boot
+    }
+
     /// `format` for a moment of the boot clock, in local time.
     pub fn format(&self, format: &str, boot_nanoseconds: u64) -> String {
         format_wall(format, self.boot.saturating_add(boot_nanoseconds))
@@ -34,11 +39,36 @@ pub fn format_now(format: &str) -> String {
 
 /// `format` for wall nanoseconds since 1970: `%f`, `%l` and `%k` are micro-, milli- and
 /// nanoseconds, all others libc's.
-fn format_wall(format: &str, nanoseconds: u64) -> String {
+pub(crate) fn format_wall(format: &str, nanoseconds: u64) -> String {
     let seconds = i64::try_from(nanoseconds / 1_000_000_000).unwrap_or(i64::MAX);
     sys::strftime(
         &with_fractions(format, nanoseconds % 1_000_000_000),
         seconds,
+    )
+}
+
+/// Wall nanoseconds since 1970 as `2026-01-02 03:04:05.000000000` in universal time.
+pub(crate) fn utc(nanoseconds: u64) -> String {
+    let (seconds, fraction) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Years are counted from March, so that the odd day is a year's last; eras have 400 years.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day_of_month = day - (153 * month + 2) / 5 + 1;
+    let (month, later) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    format!(
+        "{:04}-{month:02}-{day_of_month:02} {:02}:{:02}:{:02}.{fraction:09}",
+        era * 400 + year + later,
+        second / 3600,
+        second / 60 % 60,
+        second % 60
     )
 }
 
@@ -64,6 +94,19 @@ fn with_fractions(format: &str, nanoseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn universal_time() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00.000000000");
+        assert_eq!(
+            utc(951_827_696_000_000_007),
+            "2000-02-29 12:34:56.000000007"
+        );
+        assert_eq!(
+            utc(1_767_323_045_000_000_000),
+            "2026-01-02 03:04:05.000000000"
+        );
+    }
 
     #[test]
     fn fractions_replace_libcs_conversions() {

@@ -65,6 +65,42 @@ pub enum Value<'a> {
     Stats(Box<Stats>),
     /// How many values fell into which interval.
     Histogram(Histogram),
+    /// What values were, by intervals of time.
+    Series(Box<Series>),
+}
+
+/// What values were, by intervals of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Series {
+    /// Nanoseconds of an interval.
+    pub interval: u64,
+    /// How many intervals are kept.
+    pub capacity: u64,
+    /// Numbers of the intervals that have a value, ascending, counted from the clock's zero.
+    pub values: Vec<(u64, i128)>,
+    /// What is shown: wall nanoseconds at which each interval begins, and its value if it has
+    /// one; see [`Series::show`].
+    pub shown: Vec<(u64, Option<i128>)>,
+}
+
+impl Series {
+    /// Shows the intervals up to number `last`, from the first that has a value among as many
+    /// as are kept. `zero` is the wall time of the clock's zero.
+    pub fn show(&mut self, last: u64, zero: u64) {
+        let oldest = (last + 1).saturating_sub(self.capacity);
+        let mut values = self.values.iter().filter(|(n, _)| *n >= oldest).peekable();
+        self.shown.clear();
+        let Some((first, _)) = values.peek() else {
+            return;
+        };
+        for number in *first..=last {
+            let value = values
+                .next_if(|(n, _)| *n == number)
+                .map(|(_, value)| *value);
+            let start = number.saturating_mul(self.interval);
+            self.shown.push((zero.saturating_add(start), value));
+        }
+    }
 }
 
 /// A stack trace with the symbols of its frames.

@@ -32,6 +32,8 @@ COST = {
     "@[args.id] = nsecs": f"{ENTER} {{ @[args.id] = nsecs; }}",
     "@++": f"{ENTER} {{ @++; }}",
     "/pid == 1/ @ = count()": f"{ENTER} /pid == 1/ {{ @ = count(); }}",
+    "@[kstack] = count()": f"{ENTER} {{ @[kstack] = count(); }}",
+    "@[ustack] = count()": f"{ENTER} {{ @[ustack] = count(); }}",
     "one named call": "tracepoint:syscalls:sys_enter_getppid { @[comm] = count(); }",
     "printf of two values": f'{ENTER} {{ printf("%d %s\\n", pid, comm); }}',
     "latency, two probes": STARTUP["latency by command"],

@@ -6,13 +6,30 @@
 use super::Builder;
 use super::map::PRESENCE;
 use crate::hir::{AggregateUse, Expr, MapContent, MapIndex};
-use crate::ir::{Operand, Size};
+use crate::ir::{Operand, Size, helpers};
+use crate::types::Type;
 use crate::vocabulary::AggregateCall;
 
 /// Bytes of what [`crate::vocabulary::Aggregation::combine`] may gather in.
 const STATE: u32 = 24;
 
 impl Builder<'_> {
+    /// The time for aggregations by time: boot-clock nanoseconds, or what the map holds that
+    /// stands in for the clock.
+    pub fn series_clock(&mut self) -> Operand {
+        let program = self.program;
+        let wanted = program.config.dummy_ts_map.as_deref();
+        let mut maps = (0..).map(MapIndex).zip(&program.maps);
+        let stand_in = wanted.and_then(|name| maps.find(|(_, map)| map.name == name));
+        if let Some((index, map)) = stand_in
+            && let MapContent::Plain(ty @ Type::Int(_)) = &map.value
+            && map.key.is_none()
+        {
+            return self.map_scalar(index, None, ty);
+        }
+        Operand::Reg(self.call(helpers::KTIME_GET_BOOT_NS, &[]))
+    }
+
     pub(super) fn aggregate(&mut self, map: MapIndex, key: Option<&Expr>, call: &AggregateUse) {
         let program = self.program;
         let Some(MapContent::Aggregate {

@@ -91,6 +91,22 @@ impl Check<'_, '_> {
         wanted.default
     }
 
+    /// Says what the settings have it to say of the use of a feature that may still change;
+    /// once for a script if it is a warning.
+    pub fn unstable(&mut self, name: &str, policy: crate::config::Unstable, span: Span) {
+        let Some((is_error, message)) = policy.complaint(name) else {
+            return;
+        };
+        let help = format!("config = {{ unstable_{name}=enable }}");
+        if is_error {
+            let error = Diagnostic::error(codes::UNSTABLE, message, span, "not enabled");
+            self.report(error.help(help));
+        } else if !self.diagnostics.iter().any(|d| d.message == message) {
+            let warning = Diagnostic::warning(codes::UNSTABLE, message, span, "may change");
+            self.report(warning.help(help));
+        }
+    }
+
     /// Complains about an argument, labelled `here`, with what to write instead.
     pub fn complain(&mut self, message: String, span: Span, here: &str, help: &str) {
         self.complain_as(codes::BAD_ARGUMENT, message, span, here, help);

@@ -30,6 +30,10 @@ const RING_BYTES: u32 = 1 << 22;
 /// records, as userspace needs a moment to detach what goes on sending them.
 const ENDS_RING_BYTES: u32 = 1 << 18;
 
+/// Bytes of a keyless aggregation's slot above which all CPUs share one: the kernel gives a
+/// CPU's value less than a page of pages.
+const LARGE_ROW: u32 = 16 << 10;
+
 /// Parts of processes that are remembered as heard of.
 const SEEN_PARTS: u32 = 1 << 14;
 
@@ -79,6 +83,7 @@ pub fn run(
             cpp_demangle: config.cpp_demangle,
             cache_user_symbols: config.cache_user_symbols,
             show_debug_info: config.show_debug_info,
+            has_dummy_clock: config.dummy_ts_map.is_some(),
         },
         ..Manifest::default()
     };
@@ -484,7 +489,13 @@ fn script_map(
             (value, slot_size, true)
         }
     };
-    let is_shared = usage.read.contains(&number) || (map.key.is_some() && size > LARGE_SLOT);
+    let is_large = size
+        > if map.key.is_some() {
+            LARGE_SLOT
+        } else {
+            LARGE_ROW
+        };
+    let is_shared = usage.read.contains(&number) || is_large;
     let is_per_cpu = is_aggregate && !is_shared;
     let Some(key) = &map.key else {
         let value_size = size.next_multiple_of(8).saturating_add(8);

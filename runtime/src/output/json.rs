@@ -101,6 +101,7 @@ pub(crate) fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
             out.push(b'}');
         }
         Value::Histogram(histogram) => write_histogram(histogram, out),
+        Value::Series(series) => super::chart::write_json(series, out),
         Value::Text(_)
         | Value::Symbol { .. }
         | Value::Inet(_)

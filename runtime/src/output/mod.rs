@@ -3,6 +3,7 @@
 //! Takes values and texts; writes to stdout or a file what belongs there, to stderr what a
 //! person should notice. Holds back what buffering allows; loses nothing that was given.
 
+mod chart;
 pub(crate) mod json;
 pub mod text;
 

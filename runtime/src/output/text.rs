@@ -71,6 +71,7 @@ pub fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
             );
         }
         Value::Histogram(histogram) => write_histogram(histogram, out),
+        Value::Series(series) => super::chart::write(series, out),
     }
 }
 
@@ -127,6 +128,9 @@ pub(crate) fn write_element(
     if let Value::Histogram(histogram) = value {
         out.extend_from_slice(b":\n");
         write_histogram(histogram, out);
+    } else if let Value::Series(_) = value {
+        out.extend_from_slice(b":\n");
+        write_value(value, out);
     } else {
         out.extend_from_slice(b": ");
         write_value(value, out);

@@ -9,6 +9,7 @@ mod count;
 mod extreme;
 mod hist;
 mod lhist;
+mod tseries;
 
 use rbt_compiler::hir::{self, Expr};
 use rbt_compiler::pass::check::Check;
@@ -25,6 +26,7 @@ pub(crate) static ALL: &[&dyn Aggregation] = &[
     &average::Stats,
     &hist::Hist,
     &lhist::Lhist,
+    &tseries::Tseries,
 ];
 
 /// Their other halves.
@@ -37,6 +39,7 @@ pub(crate) static FOLDS: &[&dyn Fold] = &[
     &average::Stats,
     &hist::Hist,
     &lhist::Lhist,
+    &tseries::Tseries,
 ];
 
 /// Checks the value, the only argument that stays; gives the others.

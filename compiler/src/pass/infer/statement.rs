@@ -696,8 +696,7 @@ impl Infer<'_, '_> {
                         Diagnostic::error(
                             codes::MAP_VALUE,
                             format!(
-                                "{}() for @{name} must have the same literal arguments \
-                                     everywhere",
+                                "Different {} bounds in a single map unsupported",
                                 word.name()
                             ),
                             span,
