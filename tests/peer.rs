@@ -89,6 +89,7 @@ fn ask(tracer: &Path, case: &Case, text: &str) -> Answer {
     let output = Command::new("timeout")
         .args(["--kill-after=2", LIMIT])
         .arg(tracer)
+        .args(&case.options)
         .args(["-e", text])
         .envs(case.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
@@ -104,7 +105,7 @@ fn ask(tracer: &Path, case: &Case, text: &str) -> Answer {
 /// What bpftrace answers, from an earlier run if it was asked before.
 fn ask_peer(peer: &Path, case: &Case, text: &str) -> (Answer, bool) {
     let mut hasher = std::hash::DefaultHasher::new();
-    (text, &case.env).hash(&mut hasher);
+    (text, &case.env, &case.options).hash(&mut hasher);
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     (release, peer.metadata().and_then(|m| m.modified()).ok()).hash(&mut hasher);
     let folder = peer.with_file_name("answers");
@@ -196,6 +197,8 @@ fn complaint(stderr: &str) -> Option<&str> {
         Some((_, message)) => message,
         None => line.split_once("]: ")?.1,
     };
+    // rbt's code stands behind the message.
+    let message = message.rsplit_once(" [E").map_or(message, |(text, _)| text);
     Some(message.trim())
 }
 

@@ -11,6 +11,7 @@
 //! |-----------------------|-----------------------------------------------------------------------------|
 //! | `NAME`                | what the case is called; unique in its file                                  |
 //! | `PROG`                | a script, run as `rbt -e SCRIPT`                                             |
+//! | `OPTIONS`             | words given to the tracer before `-e`, with a `PROG`                         |
 //! | `RUN`                 | or a whole shell command, `{{RBT}}` standing for the tracer                  |
 //! | `EXPECT`              | a line of stdout; those of a case are found in their order                   |
 //! | `EXPECT_REGEX`        | the same, but a pattern that a whole line matches                            |
@@ -44,6 +45,8 @@ pub struct Case {
     pub name: String,
     /// What is run.
     pub action: Action,
+    /// Options before the script.
+    pub options: Vec<String>,
     /// What stdout must hold. Together with `stderr` and `status`, what the case is about.
     pub stdout: Vec<Expectation>,
     /// What stderr must hold.
@@ -250,6 +253,7 @@ impl Draft {
             case: Case {
                 name: String::new(),
                 action: Action::Script(String::new()),
+                options: Vec::new(),
                 stdout: Vec::new(),
                 stderr: Vec::new(),
                 status: 0,
@@ -279,6 +283,10 @@ impl Draft {
                 } else {
                     Action::Shell(text)
                 });
+            }
+            "OPTIONS" => {
+                let words = value.text();
+                case.options = words.split_whitespace().map(str::to_owned).collect();
             }
             "EXPECT" => case.stdout.push(Expectation::Line(value.text())),
             "EXPECT_REGEX" => case.stdout.push(Expectation::Pattern(value.text())),

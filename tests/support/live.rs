@@ -52,6 +52,7 @@ fn outcome(case: &Case, tracer: &Path, patience: f64) -> Result<Outcome, String>
         Action::Script(script) => {
             let mut command = Command::new(tracer);
             command
+                .args(&case.options)
                 .arg("-e")
                 .arg(script.replace("{{BEFORE_PID}}", &pid));
             command

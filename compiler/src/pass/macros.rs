@@ -178,6 +178,28 @@ impl Expansion<'_> {
         if is_of_library(definition) {
             respan::block(&mut body, span);
         }
+        let mut values = AssignedValues {
+            names: definition
+                .parameters
+                .iter()
+                .filter_map(|parameter| match &parameter.node {
+                    MacroParameter::Expression(name) => Some(name.as_str()),
+                    _ => None,
+                })
+                .collect(),
+            found: Vec::new(),
+        };
+        walk::block(&mut body, &mut values);
+        for (parameter, at) in values.found {
+            let message = format!("`{parameter}` is a value, which cannot be assigned");
+            let diagnostic =
+                Diagnostic::error(codes::MACRO, message, at, "a parameter without `$`")
+                    .label(span, "expanded from here")
+                    .help(format!(
+                        "name the parameter `${parameter}` to take a variable"
+                    ));
+            self.diagnostics.push(diagnostic);
+        }
         self.calls.push(name.to_owned());
         walk::block(&mut body, self);
         self.calls.pop();
@@ -223,6 +245,36 @@ fn choose<'m>(overloads: &'m [Macro], arguments: &[Argument]) -> Option<&'m Macr
         all.filter(|p| !matches!(p.node, MacroParameter::Expression(_)))
             .count()
     })
+}
+
+/// Finds what a body does to parameters that are values as if they were variables.
+struct AssignedValues<'m> {
+    names: Vec<&'m str>,
+    found: Vec<(String, Span)>,
+}
+
+impl AssignedValues<'_> {
+    fn look(&mut self, target: &Expr) {
+        if let ExprKind::Identifier(name) = &target.kind
+            && self.names.contains(&name.as_str())
+        {
+            self.found.push((name.clone(), target.span));
+        }
+    }
+}
+
+impl Rewrite for AssignedValues<'_> {
+    fn expr(&mut self, expr: &mut Expr) {
+        if let ExprKind::Step { target, .. } = &expr.kind {
+            self.look(target);
+        }
+    }
+
+    fn statement(&mut self, statement: &mut Statement) {
+        if let StatementKind::Assign { target, .. } = &statement.kind {
+            self.look(target);
+        }
+    }
 }
 
 /// What stands for a name of the body.

@@ -6,7 +6,7 @@ use rbt_compiler::hir::{self, ExprKind};
 use rbt_compiler::ir::Operand;
 use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
-use rbt_compiler::types::Type;
+use rbt_compiler::types::{Origin, Type};
 use rbt_compiler::vocabulary::{ArgumentKind, Function};
 use rbt_compiler::word::Word;
 use rbt_grammar::codes;
@@ -77,6 +77,23 @@ impl Function for Print {
             Type::Void | Type::Tuple(_) if first.ty.size() == 0 => {
                 let message = String::from("none type passed to print() is not printable");
                 cx.complain(message, first.span, "this has no value", "");
+                first
+            }
+            // They lie in the kernel's record of the event, which is not laid out as a struct.
+            Type::Struct(record)
+                if matches!(record.origin, Origin::Probe(_))
+                    && cx.probe.provider.name() == "tracepoint" =>
+            {
+                let message = format!(
+                    "struct {}_args type passed to print() is not printable",
+                    cx.probe.place.text
+                );
+                cx.complain(
+                    message,
+                    first.span,
+                    "all arguments of a tracepoint",
+                    "print them one by one: `print(args.FIELD)`",
+                );
                 first
             }
             Type::Aggregate(kind) if !kind.is_castable => {
