@@ -23,6 +23,11 @@ pub(crate) static ALL: &[Library] = &[
         words: &["find"],
     },
     Library {
+        name: "pointers.bt",
+        text: include_str!("../bt/pointers.bt"),
+        words: &["container_of"],
+    },
+    Library {
         name: "strings.bt",
         text: include_str!("../bt/strings.bt"),
         words: &["default_str_length"],

@@ -7,10 +7,10 @@
 use super::respan;
 use super::walk::{self, Rewrite};
 use rbt_grammar::ast::{
-    Argument, Expr, ExprKind, Item, Macro, MacroParameter, Program, Statement, StatementKind,
+    Argument, Expr, ExprKind, Item, Macro, MacroParameter, Name, Program, Statement, StatementKind,
     TypeBase, TypeName,
 };
-use rbt_grammar::{Diagnostic, Diagnostics, Span, codes};
+use rbt_grammar::{Diagnostic, Diagnostics, Span, Spanned, codes};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -324,6 +324,37 @@ impl Substitution {
     }
 }
 
+impl Substitution {
+    /// A path of members that begins with a parameter's name takes the members given.
+    fn path(&self, path: &mut Vec<Name>) {
+        let Some(first) = path.first() else {
+            return;
+        };
+        let Some(Given::Value(Argument::Expr(given))) =
+            self.arguments.get(&(2, first.node.clone()))
+        else {
+            return;
+        };
+        let Some(members) = members(given) else {
+            return;
+        };
+        path.splice(..1, members);
+    }
+}
+
+/// The names of `a.b.c`.
+fn members(expr: &Expr) -> Option<Vec<Name>> {
+    match &expr.kind {
+        ExprKind::Identifier(name) => Some(vec![Spanned::new(name.clone(), expr.span)]),
+        ExprKind::Field { base, name } => {
+            let mut path = members(base)?;
+            path.push(name.clone());
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
 impl Rewrite for Substitution {
     fn expr(&mut self, expr: &mut Expr) {
         match &mut expr.kind {
@@ -349,6 +380,7 @@ impl Rewrite for Substitution {
                     *expr = value.clone();
                 }
             }
+            ExprKind::Offsetof { path, .. } => self.path(path),
             ExprKind::Call { arguments, .. } => {
                 for argument in arguments {
                     if let Argument::Expr(inner) = argument

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod command;
+mod debug;
 mod exit;
 mod format;
 mod join;
@@ -23,6 +24,7 @@ mod tables;
 mod text;
 mod time;
 mod unwatch;
+mod write;
 
 use rbt_compiler::vocabulary::Function;
 use rbt_runtime::vocabulary::Action;
@@ -32,6 +34,8 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &printf::Printf,
     &printf::Errorf,
     &printf::Warnf,
+    &debug::Debugf,
+    &write::WriteUser,
     &print::Print,
     &exit::Exit,
     &time::Time,
