@@ -698,6 +698,13 @@ pub enum AttachTarget {
         /// Which end of it.
         side: Side,
     },
+    /// The kernel's objects of a kind.
+    Iterator {
+        /// The number in the kernel's BTF of the function that names the kind.
+        type_id: u32,
+        /// The name in the BPF file system that the program is left behind under.
+        pin: Option<String>,
+    },
     /// Memory that is watched by the processor.
     Watchpoint {
         /// Where.

@@ -388,6 +388,8 @@ pub enum ArgumentAccess {
 pub enum SiteSource {
     /// It does not ask, or there is only one.
     Single,
+    /// There is only one, and a run in which one of these is zero is none of it.
+    SingleWith(Vec<ArgumentSource>),
     /// From the attach cookie.
     Cookie,
     /// From a constant patched into a copy for each attachment.

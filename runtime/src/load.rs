@@ -483,6 +483,7 @@ fn attach_type(attachments: &[Attachment]) -> u32 {
             Side::Entry => sys::TRACE_FENTRY,
             Side::Return => sys::TRACE_FEXIT,
         },
+        Some(AttachTarget::Iterator { .. }) => sys::TRACE_ITER,
         _ => 0,
     }
 }
@@ -490,7 +491,9 @@ fn attach_type(attachments: &[Attachment]) -> u32 {
 /// The kernel's number of what a tracing program is loaded for.
 fn attach_type_id(attachments: &[Attachment]) -> u32 {
     match attachments.first().map(|attachment| &attachment.target) {
-        Some(AttachTarget::Function { type_id, .. }) => *type_id,
+        Some(AttachTarget::Function { type_id, .. } | AttachTarget::Iterator { type_id, .. }) => {
+            *type_id
+        }
         _ => 0,
     }
 }

@@ -5,7 +5,7 @@
 //! offers is one function here, and a new way is one more row of the match in `attach`.
 
 use std::ffi::{CStr, CString};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub(crate) struct Link {
     event: Option<OwnedFd>,
     /// The address it watches, for watchpoints.
     watched: Option<u64>,
+    /// Whether its program runs when it is read.
+    iterates: bool,
 }
 
 /// Which processes are traced.
@@ -182,11 +184,19 @@ impl<'a> Program<'a> {
                 functions,
                 is_return,
             } => self.kprobe_multi(functions, *is_return, attachment.site.0),
-            AttachTarget::Function { .. } => Ok(vec![Link {
-                link: Some(sys::tracing_open(self.fd.as_fd())?),
-                event: None,
-                watched: None,
-            }]),
+            AttachTarget::Function { .. } => {
+                Ok(vec![Link::of(sys::tracing_open(self.fd.as_fd())?)])
+            }
+            AttachTarget::Iterator { pin, .. } => {
+                let link = sys::link_create(self.fd.as_fd(), &LinkTarget::Iterator)?;
+                if let Some(pin) = pin {
+                    pin_link(link.as_fd(), pin)?;
+                }
+                Ok(vec![Link {
+                    iterates: pin.is_none(),
+                    ..Link::of(link)
+                }])
+            }
             AttachTarget::Watchpoint {
                 address,
                 length,
@@ -281,11 +291,7 @@ impl<'a> Program<'a> {
             }
             result => result?,
         };
-        Ok(Link {
-            link: Some(link),
-            event: None,
-            watched: None,
-        })
+        Ok(Link::of(link))
     }
 
     /// An instruction of the kernel, or a function's return.
@@ -336,11 +342,7 @@ impl<'a> Program<'a> {
         };
         let error = match sys::link_create(self.fd.as_fd(), &target) {
             Ok(link) => {
-                return Ok(vec![Link {
-                    link: Some(link),
-                    event: None,
-                    watched: None,
-                }]);
+                return Ok(vec![Link::of(link)]);
             }
             Err(error) => error,
         };
@@ -416,11 +418,7 @@ impl<'a> Program<'a> {
         };
         let error = match sys::link_create(self.fd.as_fd(), &target) {
             Ok(link) => {
-                return Ok(vec![Link {
-                    link: Some(link),
-                    event: None,
-                    watched: None,
-                }]);
+                return Ok(vec![Link::of(link)]);
             }
             Err(error) => error,
         };
@@ -509,6 +507,7 @@ impl<'a> Program<'a> {
             link,
             event: Some(event),
             watched: None,
+            iterates: false,
         })
     }
 }
@@ -519,7 +518,39 @@ impl AsFd for Program<'_> {
     }
 }
 
+/// Leaves an iterator behind: an absolute path, or a name in the usual folder.
+fn pin_link(link: BorrowedFd<'_>, pin: &str) -> Result<(), AttachError> {
+    let path = if pin.starts_with('/') {
+        pin.to_owned()
+    } else {
+        format!("/sys/fs/bpf/{pin}")
+    };
+    let name = CString::new(path.as_str()).map_err(io::Error::from)?;
+    sys::object_pin(link, &name).map_err(|error| AttachError {
+        reason: format!("pin the iterator to {path}: {}", reason(&error)),
+        help: String::from("the folder has to be of a BPF file system, without such a file"),
+    })?;
+    println!("Program pinned to {path}");
+    Ok(())
+}
+
 impl Link {
+    /// One that is all of what holds the program.
+    fn of(link: OwnedFd) -> Link {
+        Link {
+            link: Some(link),
+            event: None,
+            watched: None,
+            iterates: false,
+        }
+    }
+
+    /// A pass over the objects that its program is run for; none if it is no iterator.
+    pub(crate) fn pass(&self) -> Option<io::Result<File>> {
+        let link = self.link.as_ref().filter(|_| self.iterates)?;
+        Some(sys::iterator_open(link.as_fd()))
+    }
+
     /// Whether it watches that address.
     pub(crate) fn watches(&self, address: u64) -> bool {
         self.watched == Some(address)

@@ -5,7 +5,8 @@
 //! not need. Dropping a session detaches everything.
 
 use std::env;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -38,6 +39,9 @@ mod trials;
 
 /// Environment variables that ask for their own name on stdout once all probes are attached.
 const NOTIFY: [&str; 2] = ["__BPFTRACE_NOTIFY_PROBES_ATTACHED", "RBT_NOTIFY_ATTACHED"];
+
+/// Objects of an iterator whose events are rendered together.
+const OBJECTS: usize = 128;
 
 /// Most records of one look at the ring buffer, so that signals are heard in between.
 pub(crate) const LOOK: usize = 1 << 14;
@@ -233,7 +237,10 @@ impl<'a> Session<'a> {
         if let Some(child) = &mut self.child {
             child.start()?;
         }
-        let stop = self.follow().await?;
+        let stop = match self.iterate()? {
+            Some(stop) => stop,
+            None => self.follow().await?,
+        };
         self.clock.passed("follow");
         self.links.iter_mut().for_each(Link::detach);
         self.clock.passed("detach");
@@ -267,6 +274,43 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Goes over what iterators are for, once. Gives how tracing ended if there were any.
+    fn iterate(&mut self) -> Result<Option<Stop>, Error> {
+        let is_iterator = |program: &Program<'_>| {
+            let mut targets = program.attachments.iter().map(|a| &a.target);
+            targets.any(|target| matches!(target, AttachTarget::Iterator { .. }))
+        };
+        if !self.programs.iter().any(is_iterator) {
+            return Ok(None);
+        }
+        let failed = |error| Error::system("run the iterator", error);
+        let passes: io::Result<Vec<File>> = self.links.iter().filter_map(Link::pass).collect();
+        for mut pass in passes.map_err(failed)? {
+            // Each object leaves one byte, so that a short read is a few objects' events.
+            let mut marks = [0; OBJECTS];
+            loop {
+                match pass.read(&mut marks) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    // The kernel pauses when it has gone over many objects that left nothing.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(failed(error)),
+                }
+                loop {
+                    let (came, exit) = self.look(LOOK)?;
+                    if let Some(status) = exit {
+                        return Ok(Some(Stop::Exit(status)));
+                    }
+                    if came < LOOK {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(Some(Stop::Outside))
     }
 
     /// Renders events until something ends the tracing.
@@ -546,6 +590,7 @@ fn shown_target(target: &AttachTarget, provider: &str) -> String {
             )
         }
         AttachTarget::Function { function, .. } => format!("{provider}:vmlinux:{function}"),
+        AttachTarget::Iterator { .. } => provider.to_owned(),
         AttachTarget::Watchpoint { address, .. } => format!("{provider}:{address}"),
         AttachTarget::Uprobe { path, .. } | AttachTarget::UprobeMulti { path, .. } => {
             format!("{provider}:{path}")

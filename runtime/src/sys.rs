@@ -38,6 +38,8 @@ enum Command {
     BtfLoad = 18,
     MapLookupBatch = 24,
     LinkCreate = 28,
+    IteratorCreate = 33,
+    ObjectPin = 6,
 }
 
 /// Calls bpf(2). `T` is one of the attribute structs below: `repr(C)`, without padding.
@@ -575,6 +577,8 @@ pub(crate) fn probe_raw_tracepoint_cookie() -> io::Error {
 /// `BPF_TRACE_FENTRY` and `BPF_TRACE_FEXIT` of `enum bpf_attach_type`.
 pub(crate) const TRACE_FENTRY: u32 = 24;
 pub(crate) const TRACE_FEXIT: u32 = 25;
+/// `BPF_TRACE_ITER`
+pub(crate) const TRACE_ITER: u32 = 28;
 
 /// `BPF_TRACE_KPROBE_MULTI` of `enum bpf_attach_type`.
 pub(crate) const TRACE_KPROBE_MULTI: u32 = 42;
@@ -589,6 +593,8 @@ pub(crate) enum LinkTarget<'a> {
         event: Option<BorrowedFd<'a>>,
         cookie: u64,
     },
+    /// The kernel's objects of the kind the program was loaded for.
+    Iterator,
     /// Kernel functions by name (`BPF_TRACE_KPROBE_MULTI`, or a session by `attach_type`).
     KprobeMulti {
         attach_type: u32,
@@ -632,6 +638,7 @@ pub(crate) fn link_create(program: BorrowedFd<'_>, target: &LinkTarget<'_>) -> i
             attr.target_fd = event.map_or(u32::MAX, fd_number);
             attr.rest[0] = *cookie;
         }
+        LinkTarget::Iterator => attr.attach_type = TRACE_ITER,
         LinkTarget::KprobeMulti {
             attach_type,
             symbols,
@@ -682,6 +689,38 @@ pub(crate) fn link_create(program: BorrowedFd<'_>, target: &LinkTarget<'_>) -> i
         }
     }
     bpf_fd(Command::LinkCreate, &mut attr)
+}
+
+#[repr(C)]
+struct IteratorAttr {
+    link_fd: u32,
+    flags: u32,
+}
+
+/// Opens one pass of an iterator: reading it runs the program.
+pub(crate) fn iterator_open(link: BorrowedFd<'_>) -> io::Result<File> {
+    let mut attr = IteratorAttr {
+        link_fd: fd_number(link),
+        flags: 0,
+    };
+    bpf_fd(Command::IteratorCreate, &mut attr).map(File::from)
+}
+
+#[repr(C)]
+struct PinAttr {
+    path: u64,
+    bpf_fd: u32,
+    file_flags: u32,
+}
+
+/// Gives an object of the kernel a name in the BPF file system.
+pub(crate) fn object_pin(object: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
+    let mut attr = PinAttr {
+        path: path.as_ptr() as u64,
+        bpf_fd: fd_number(object),
+        file_flags: 0,
+    };
+    bpf(Command::ObjectPin, &mut attr).map(drop)
 }
 
 // ---- perf events ---------------------------------------------------------------------------

@@ -59,6 +59,8 @@ helpers! {
     JIFFIES64 = 118, "jiffies64", 0;
     GET_NS_CURRENT_PID_TGID = 120, "get_ns_current_pid_tgid", 4;
     KTIME_GET_BOOT_NS = 125, "ktime_get_boot_ns", 0;
+    SEQ_PRINTF = 126, "seq_printf", 5;
+    SEQ_WRITE = 127, "seq_write", 3;
     RINGBUF_OUTPUT = 130, "ringbuf_output", 4;
     RINGBUF_RESERVE = 131, "ringbuf_reserve", 3;
     RINGBUF_SUBMIT = 132, "ringbuf_submit", 2;

@@ -2,7 +2,8 @@
 
 use super::{Builder, Home, Known, SCRATCH_HEADER};
 use crate::artifact::{
-    Fault, FaultKind, Manifest, MapId, MapKind, MapRole, MapSchema, Shape, Storage, Variable, When,
+    AttachTarget, Fault, FaultKind, Manifest, MapId, MapKind, MapRole, MapSchema, ProgramKind,
+    Shape, Storage, Variable, When,
 };
 use crate::hir;
 use crate::ir::builder::FunctionBuilder;
@@ -168,7 +169,11 @@ pub fn lower_program(
     if b.scratch_most > 0 {
         b.put(Address::reg(scratch), 0, Size::B8);
     }
-    b.f.end(End::Return(Operand::Reg(result)));
+    // The kernel wants nothing but zero of programs that are attached by type.
+    b.f.end(End::Return(match route.kind {
+        ProgramKind::Tracing => Operand::Imm(0),
+        _ => Operand::Reg(result),
+    }));
     b.f.at(entry);
     b.f.set(result, Operand::Imm(0));
     if b.scratch_most > 0 {
@@ -305,6 +310,14 @@ impl Builder<'_> {
         let first = i64::from(first);
         match &self.route.site {
             SiteSource::Single => self.site = Some(Operand::Imm(first)),
+            SiteSource::SingleWith(sources) => {
+                for source in sources.clone() {
+                    let value = self.source_value(source);
+                    self.when(Comparison::Equal, value, 0, Self::leave);
+                }
+                self.site = Some(Operand::Imm(first));
+                self.mark_object();
+            }
             SiteSource::Patched => self.site = Some(Operand::Site),
             SiteSource::Cookie => {
                 if self.clause.needs.site || self.clause.needs.function {
@@ -336,6 +349,33 @@ impl Builder<'_> {
                 self.site = Some(self.alu(AluOp::Add, place, first - 1));
             }
         }
+    }
+
+    /// The text that an iterator leaves for whoever reads it: a `struct seq_file`.
+    pub fn sequence(&mut self) -> Operand {
+        // Both are the first members of theirs.
+        let meta = self.load(Address::reg(self.context), Size::B8);
+        Operand::Reg(self.load(Address::reg(meta), Size::B8))
+    }
+
+    /// The name that an iterator is left behind under, if it is.
+    pub fn pin(&self) -> Option<&'_ str> {
+        match self.route.attachments.first() {
+            Some((AttachTarget::Iterator { pin, .. }, ..)) => pin.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Leaves one byte for an object, by which userspace reads a few objects at a time.
+    fn mark_object(&mut self) {
+        if self.pin().is_some() {
+            return;
+        }
+        let sequence = self.sequence();
+        let mark = self.temporary(8, "the mark of an object");
+        self.put(mark, 0, Size::B8);
+        let mark = self.pointer(mark);
+        self.call_void(helpers::SEQ_WRITE, &[sequence, mark, Operand::Imm(1)]);
     }
 
     /// Claims one of this CPU's scratch elements; leaves the program, counted, if all are

@@ -1,6 +1,6 @@
 //! What a traced function is and returns, and the program's context.
 
-use crate::probe::{RESULT, has_registers, is_in_user_space, is_return};
+use crate::probe::{RESULT, context_struct, has_registers, is_in_user_space, is_return};
 use crate::word::word;
 use rbt_compiler::artifact::ProgramKind;
 use rbt_compiler::ir::{Address, AluOp, Operand, Size, helpers};
@@ -194,6 +194,14 @@ word! {
 
 impl Builtin for RawContext {
     fn ty(&self, _: &str, probe: &ProbeContext, types: &TypeTable<'_>) -> Result<Type, NotHere> {
+        if probe.provider.name() == "iter" {
+            let to = types.tagged(TagKind::Struct, &context_struct(probe));
+            // Its objects may be missing, which only helpers that read memory do not mind.
+            return Ok(Type::Pointer(
+                Rc::new(to.unwrap_or(Type::Void)),
+                Space::Kernel,
+            ));
+        }
         let name = match probe.provider.name() {
             "kprobe" | "kretprobe" | "uprobe" | "uretprobe" | "usdt" => "pt_regs",
             _ if has_registers(probe) => "bpf_perf_event_data",

@@ -17,6 +17,7 @@ mod process;
 mod reflect;
 mod register;
 mod search;
+mod sequence;
 mod space;
 mod stacks;
 mod symbols;

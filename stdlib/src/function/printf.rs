@@ -1,6 +1,7 @@
 //! `printf`, and the same as an error or a warning.
 
 use super::format;
+use super::sequence;
 use crate::word::word;
 use rbt_compiler::hir;
 use rbt_compiler::ir::Operand;
@@ -70,10 +71,15 @@ impl Function for Printf {
 
     fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
         format::check(call, cx);
+        sequence::check(call, cx);
         Type::Void
     }
 
     fn lower(&self, call: &hir::Call, b: &mut Builder<'_>) -> Operand {
+        if b.pin().is_some() {
+            sequence::lower(call, b);
+            return Operand::Imm(0);
+        }
         b.event(self.name(), &call.params, &call.arguments);
         Operand::Imm(0)
     }

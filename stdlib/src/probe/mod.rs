@@ -3,6 +3,7 @@
 
 mod counter;
 mod fentry;
+mod iter;
 mod kprobe;
 mod number;
 mod rawtracepoint;
@@ -17,6 +18,7 @@ mod watchpoint;
 mod wildcard;
 
 pub(crate) use fentry::RESULT;
+pub(crate) use iter::context_struct;
 pub use wildcard::matches as is_match;
 
 use rbt_compiler::artifact::When;
@@ -43,6 +45,7 @@ pub(crate) static ALL: &[&dyn Provider] = &[
     &counter::Software,
     &counter::Hardware,
     &watchpoint::Watchpoint,
+    &iter::Iter,
     &trial::Bench,
     &trial::Test,
 ];
