@@ -508,10 +508,11 @@ fn compare_keys(a: &Option<Value<'_>>, b: &Option<Value<'_>>) -> Ordering {
     }
 }
 
-/// Orders keys of one map: integers by value, texts by bytes, tuples part by part.
+/// Orders keys of one map: integers as signed ones, texts by bytes, tuples part by part.
 fn compare(a: &Value<'_>, b: &Value<'_>) -> Ordering {
     match (a, b) {
         (Value::Int(a), Value::Int(b)) => a.cmp(b),
+        (Value::Unsigned(a), Value::Unsigned(b)) => (*a as i64).cmp(&(*b as i64)),
         (Value::Enum { value: a, .. }, Value::Enum { value: b, .. }) => a.cmp(b),
         (Value::Text(a) | Value::Buffer(a), Value::Text(b) | Value::Buffer(b)) => a.cmp(b),
         (Value::Tuple(a) | Value::Array(a), Value::Tuple(b) | Value::Array(b)) => {

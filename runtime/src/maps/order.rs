@@ -105,7 +105,10 @@ fn encode(shape: &Shape, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
             let size = usize::from(*size);
             let start = out.len();
             out.extend(bytes.get(..size)?.iter().rev());
-            if *is_signed && let Some(first) = out.get_mut(start) {
+            // Long integers are ordered as signed ones, whatever they are.
+            if (*is_signed || size == 8)
+                && let Some(first) = out.get_mut(start)
+            {
                 *first ^= 0x80;
             }
         }
