@@ -47,6 +47,7 @@ helpers! {
     GET_CURRENT_TASK = 35, "get_current_task", 0;
     PROBE_WRITE_USER = 36, "probe_write_user", 3;
     GET_NUMA_NODE_ID = 42, "get_numa_node_id", 0;
+    GET_SOCKET_COOKIE = 46, "get_socket_cookie", 1;
     OVERRIDE_RETURN = 58, "override_return", 2;
     GET_STACK = 67, "get_stack", 4;
     GET_CURRENT_CGROUP_ID = 80, "get_current_cgroup_id", 0;
@@ -66,6 +67,7 @@ helpers! {
     RINGBUF_SUBMIT = 132, "ringbuf_submit", 2;
     RINGBUF_DISCARD = 133, "ringbuf_discard", 2;
     RINGBUF_QUERY = 134, "ringbuf_query", 2;
+    D_PATH = 147, "d_path", 3;
     GET_CURRENT_TASK_BTF = 158, "get_current_task_btf", 0;
     FOR_EACH_MAP_ELEM = 164, "for_each_map_elem", 4;
     GET_FUNC_IP = 173, "get_func_ip", 1;

@@ -7,6 +7,7 @@ mod debug;
 mod exit;
 mod format;
 mod join;
+mod kernel;
 mod maps;
 mod names;
 mod network;
@@ -24,6 +25,7 @@ mod symbols;
 mod tables;
 mod text;
 mod time;
+mod typed;
 mod unwatch;
 mod write;
 
@@ -78,6 +80,10 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &symbols::Kaddr,
     &register::Register,
     &unwatch::Unwatch,
+    &kernel::Path,
+    &kernel::SocketCookie,
+    &kernel::Override,
+    &kernel::KfuncExist,
     &network::Ntop,
     &network::Pton,
     &network::Macaddr,
