@@ -27,6 +27,11 @@ pub struct Row {
     pub explanation: &'static str,
 }
 
+/// Whether a mistake lies in the C part of a script: its directives and definitions.
+pub fn is_of_preamble(code: Code) -> bool {
+    [PREPROCESSOR, C_DEFINITION, BAD_C_DEFINITION].contains(&code)
+}
+
 macro_rules! codes {
     ($($name:ident = $number:literal, $title:literal, $explanation:literal;)*) => {
         $(#[doc = $title] pub const $name: Code = Code($number);)*

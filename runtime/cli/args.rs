@@ -447,8 +447,8 @@ pub(crate) fn help() -> String {
     }
     text.push_str(
         "\nEXIT STATUS:\n    \
-         0 tracing ended; what exit(n) says; 1 the script or the command line is wrong;\n    \
-         255 the machine refused to load or attach\n",
+         0 tracing ended; what exit(n) says; 1 the script or the command line is wrong,\n    \
+         2 its C part is; 255 the machine refused to load or attach\n",
     );
     text
 }

@@ -5,11 +5,14 @@ use crate::{WRONG, complain, print, show_all};
 use rbt_compiler::config::Config;
 use rbt_compiler::target::{Feature, TracedProcess};
 use rbt_compiler::{Compiled, Options, Parameter, PlaceFilter, Stage};
-use rbt_grammar::{SourceId, SourceMap};
+use rbt_grammar::{SourceId, SourceMap, codes};
 use rbt_runtime::{Buffering, Child, Files, Host, Mode, OutputFormat, Process, Session, Warnings};
 use std::fmt::Write as _;
 use std::io::Read;
 use std::rc::Rc;
+
+/// The C part of the script is wrong.
+const WRONG_PREAMBLE: u8 = 2;
 
 /// A usage error: the sentence goes to stderr, the status is 1.
 type Refused = String;
@@ -306,7 +309,9 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
         return Ok(WRONG);
     }
     let Some(artifact) = compiled.artifact else {
-        return Ok(WRONG);
+        let mut mistakes = compiled.diagnostics.iter().filter(|d| d.is_fatal());
+        let is_c = mistakes.any(|mistake| codes::is_of_preamble(mistake.code));
+        return Ok(if is_c { WRONG_PREAMBLE } else { WRONG });
     };
     if compiles_only {
         return Ok(0);

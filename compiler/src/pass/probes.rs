@@ -190,6 +190,15 @@ fn places(clause: &ast::Clause, asked: &Asked<'_>, diagnostics: &mut Diagnostics
             continue;
         };
         let name = &first.node.text;
+        if name.contains('*') {
+            let spec = ProbeSpec {
+                parts,
+                span: point.span,
+                allows_unsafe,
+            };
+            found.extend(of_any_provider(name, &spec, vocabulary, target));
+            continue;
+        }
         let Some(provider) = vocabulary.provider(name) else {
             has_error = true;
             diagnostics.push(unknown_provider(name, first.span, vocabulary));
@@ -246,6 +255,47 @@ fn places(clause: &ast::Clause, asked: &Asked<'_>, diagnostics: &mut Diagnostics
         diagnostics.extend(without_points(clause, asked));
     }
     found
+}
+
+/// The places of an attach point whose provider is a pattern: of all providers that it names
+/// and that can read the rest. What does not fit is left out without a word.
+fn of_any_provider(
+    name: &str,
+    spec: &ProbeSpec<'_>,
+    vocabulary: &Vocabulary,
+    target: &dyn Target,
+) -> Vec<Found> {
+    let pattern = name.to_ascii_lowercase();
+    let is_wanted = |provider: &&&'static dyn Provider| {
+        provider.when() == When::Attached
+            // Any name would do for those.
+            && provider.unique_as().is_none()
+            && is_match(&pattern, provider.name())
+    };
+    let mut found = Vec::new();
+    for provider in vocabulary.providers.iter().filter(is_wanted) {
+        let places = provider.expand(spec, target).unwrap_or_default();
+        found.extend(places.into_iter().map(|place| (*provider, place)));
+    }
+    found
+}
+
+/// Whether `text` is what a pattern stands for; `*` is any run of characters.
+fn is_match(pattern: &str, text: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = pieces.next_back() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        let Some(at) = rest.find(piece) else {
+            return false;
+        };
+        rest = rest.get(at + piece.len()..).unwrap_or_default();
+    }
+    rest.ends_with(last)
 }
 
 /// What to say of a clause whose attach points all match nothing.
