@@ -381,6 +381,44 @@ pub enum ArgumentAccess {
     InContext,
     /// Each comes from somewhere.
     Mapped(Vec<MappedArgument>),
+    /// They have no struct; by number, each comes from registers or memory of user space.
+    Operands(Vec<UserArgument>),
+}
+
+/// An argument that a program of user space passes by an agreement of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserArgument {
+    /// Bytes: 1, 2, 4 or 8.
+    pub size: u8,
+    /// Two's complement if so.
+    pub is_signed: bool,
+    /// Where it is.
+    pub source: UserSource,
+}
+
+/// Where an argument is. Registers are bytes from the start of the saved registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserSource {
+    /// It is always that.
+    Constant(i64),
+    /// In a register.
+    Register {
+        /// Which.
+        register: u32,
+        /// Bits that are not part of it below it.
+        shift: u8,
+    },
+    /// In memory, at the sum of what is there.
+    Memory {
+        /// A register.
+        base: Option<u32>,
+        /// A register and what it is multiplied by.
+        index: Option<(u32, u8)>,
+        /// A number.
+        displacement: i64,
+    },
+    /// Where programs cannot look.
+    Unknown,
 }
 
 /// Where a program learns which of its sites fired.

@@ -603,7 +603,7 @@ impl Builder<'_> {
                 let start = field.offset & !7;
                 all.iter().find(|m| m.at == start).copied()
             }
-            ArgumentAccess::None | ArgumentAccess::InContext => None,
+            ArgumentAccess::None | ArgumentAccess::InContext | ArgumentAccess::Operands(_) => None,
         };
         let Some(mapped) = mapped else {
             let offset = i64::from(field.offset);

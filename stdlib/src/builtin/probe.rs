@@ -4,12 +4,14 @@ use super::register;
 use crate::word::word;
 use rbt_compiler::artifact::ProgramKind;
 use rbt_compiler::hir::Expr;
-use rbt_compiler::ir::{Address, Operand, Size};
+use rbt_compiler::ir::{Address, AluOp, Operand, Size};
 use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
 use rbt_compiler::structs::TypeTable;
-use rbt_compiler::types::{Type, U64};
-use rbt_compiler::vocabulary::{Builtin, Needs, NotHere, ProbeContext, Stability};
+use rbt_compiler::types::{I64, Space, Type, U64};
+use rbt_compiler::vocabulary::{
+    ArgumentAccess, Builtin, Needs, NotHere, ProbeContext, Stability, UserArgument, UserSource,
+};
 use rbt_grammar::Span;
 
 word! {
@@ -76,7 +78,7 @@ impl Builtin for ProbeType {
 word! {
     /// `arg0`, `arg1`, …
     Numbered = "arg0" {
-        usage: ["arg0, arg1, … -> uint64"],
+        usage: ["arg0, arg1, … -> uint64, int64 in usdt"],
         summary: "An argument of the probe by its number.",
         details: "As the kernel passes it: 8 bytes. Where arguments have names, `args.name` \
                   knows their types.",
@@ -92,6 +94,51 @@ fn number(name: &str) -> Option<u32> {
     if is_plain { digits.parse().ok() } else { None }
 }
 
+/// An argument from where a marker says it is, widened by its sign.
+fn user_argument(argument: UserArgument, b: &mut Builder<'_>) -> Operand {
+    let size = Size::from_bytes(u32::from(argument.size)).unwrap_or(Size::B8);
+    let value = match argument.source {
+        UserSource::Unknown => Operand::Imm(0),
+        UserSource::Constant(number) => Operand::Imm(number),
+        UserSource::Register { register, shift } => {
+            let value = saved(register, b);
+            match shift {
+                0 => value,
+                shift => b.alu(AluOp::ShiftRight, value, i64::from(shift)),
+            }
+        }
+        UserSource::Memory {
+            base,
+            index,
+            displacement,
+        } => {
+            let mut address = match base {
+                Some(register) => saved(register, b),
+                None => Operand::Imm(0),
+            };
+            if let Some((register, scale)) = index {
+                let index = saved(register, b);
+                let index = b.alu(AluOp::Mul, index, i64::from(scale));
+                address = b.alu(AluOp::Add, index, address);
+            }
+            Operand::Reg(b.read_scalar(address, displacement, size, Space::User))
+        }
+    };
+    if argument.is_signed {
+        b.sign_extend(value, size)
+    } else {
+        b.zero_extend(value, size)
+    }
+}
+
+/// A saved register, by its place among them.
+fn saved(register: u32, b: &mut Builder<'_>) -> Operand {
+    let context = b.context();
+    let context = b.in_reg(context);
+    let at = Address::reg(context).plus(i32::try_from(register).unwrap_or(0));
+    Operand::Reg(b.load(at, Size::B8))
+}
+
 impl Builtin for Numbered {
     fn answers_to(&self, name: &str) -> bool {
         number(name).is_some()
@@ -99,7 +146,11 @@ impl Builtin for Numbered {
 
     fn ty(&self, name: &str, probe: &ProbeContext, _: &TypeTable<'_>) -> Result<Type, NotHere> {
         if number(name).is_some_and(|n| n < probe.numbered) {
-            return Ok(U64);
+            // A marker says of each whether it is signed.
+            return Ok(match probe.provider.name() {
+                "usdt" => I64,
+                _ => U64,
+            });
         }
         if probe.numbered > 0 {
             return Err(NotHere {
@@ -134,6 +185,13 @@ impl Builtin for Numbered {
     }
 
     fn lower(&self, name: &str, b: &mut Builder<'_>) -> Operand {
+        if let ArgumentAccess::Operands(all) = &b.route().arguments {
+            let index = number(name).and_then(|n| usize::try_from(n).ok());
+            return match index.and_then(|index| all.get(index)) {
+                Some(argument) => user_argument(*argument, b),
+                None => Operand::Imm(0),
+            };
+        }
         if b.route().kind == ProgramKind::Kprobe {
             let number = number(name).and_then(|n| usize::try_from(n).ok());
             let names = b.target().arch().arguments;

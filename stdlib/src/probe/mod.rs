@@ -6,6 +6,7 @@ mod fentry;
 mod iter;
 mod kprobe;
 mod number;
+mod operand;
 mod rawtracepoint;
 mod special;
 mod syscalls;
@@ -13,6 +14,7 @@ mod timer;
 mod tracepoint;
 mod trial;
 mod uprobe;
+mod usdt;
 mod user;
 mod watchpoint;
 mod wildcard;
@@ -40,6 +42,7 @@ pub(crate) static ALL: &[&dyn Provider] = &[
     &fentry::Fexit,
     &uprobe::Uprobe,
     &uprobe::Uretprobe,
+    &usdt::Usdt,
     &timer::Profile,
     &timer::Interval,
     &counter::Software,

@@ -322,6 +322,7 @@ fn routes(is_return: bool, places: &[Place], needs: Needs, target: &dyn Target) 
             path: path.to_owned(),
             offset,
             counter: 0,
+            count: 1,
         }]
     };
     let points: Vec<Vec<user::Point>> = places.iter().map(point).collect();

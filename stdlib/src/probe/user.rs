@@ -67,6 +67,8 @@ pub(super) struct Point {
     pub(super) offset: u64,
     /// Of the counter that is above zero while somebody listens; zero if there is none.
     pub(super) counter: u64,
+    /// What the attach notice counts for it.
+    pub(super) count: u32,
 }
 
 /// The route for all places, each of which has points of its own. How arguments are read is
@@ -133,7 +135,7 @@ fn in_files(is_return: bool, points: &[Vec<Point>]) -> Attachments {
         match open {
             Some((points, first, count)) => {
                 points.push(file_point(first));
-                *count += 1;
+                *count += point.count;
             }
             None => attachments.push((
                 AttachTarget::UprobeMulti {
@@ -142,7 +144,7 @@ fn in_files(is_return: bool, points: &[Vec<Point>]) -> Attachments {
                     is_return,
                 },
                 index,
-                1,
+                point.count,
             )),
         }
     }
@@ -162,7 +164,7 @@ fn singly(is_return: bool, points: &[Vec<Point>]) -> Attachments {
             counter: point.counter,
             is_return,
         };
-        (target, index, 1)
+        (target, index, point.count)
     })
     .collect()
 }
