@@ -36,6 +36,41 @@ pub struct Manifest {
     pub settings: Settings,
 }
 
+/// How much of a manifest there was, so that what was added since can be taken back.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    maps: usize,
+    events: usize,
+    texts: usize,
+    faults: usize,
+    variables: usize,
+    bytes: u32,
+}
+
+impl Manifest {
+    /// The manifest as it is now.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            maps: self.maps.len(),
+            events: self.events.len(),
+            texts: self.texts.len(),
+            faults: self.faults.len(),
+            variables: self.globals.variables.len(),
+            bytes: self.globals.size,
+        }
+    }
+
+    /// Takes back what lowering added since `mark`.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.maps.truncate(mark.maps);
+        self.events.truncate(mark.events);
+        self.texts.truncate(mark.texts);
+        self.faults.truncate(mark.faults);
+        self.globals.variables.truncate(mark.variables);
+        self.globals.size = mark.bytes;
+    }
+}
+
 /// What of the script's `config` matters after compilation.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -51,6 +51,8 @@ pub struct Options {
     pub fixed_settings: Vec<String>,
     /// A stage to print.
     pub print: Option<Stage>,
+    /// Called when a stage is done, with its name: for those who hold a clock.
+    pub on_stage: Option<fn(&'static str)>,
     /// Which places are kept of those that the script names.
     pub keep: Option<PlaceFilter>,
     /// What an interactive session keeps from what it compiled before. With it maps are
@@ -156,7 +158,13 @@ fn recipe(
         aliases: &aliases,
         positional: &options.positional,
     };
+    let done = |stage: &'static str| {
+        if let Some(tell) = options.on_stage {
+            tell(stage);
+        }
+    };
     let parsed = rbt_grammar::parse(sources.get(script)?, &parse_options);
+    done("parse");
     out.diagnostics.extend(parsed.diagnostics);
     let mut tree = parsed.program;
     if options.print == Some(Stage::Ast) {
@@ -186,6 +194,7 @@ fn recipe(
     if out.listing.is_some() {
         return None;
     }
+    done("preamble, macros, settings");
     let has_holes = is_fatal(out);
 
     let (mut clauses, found) = pass::probes::run(
@@ -201,6 +210,7 @@ fn recipe(
     if let Some(filter) = &options.keep {
         pass::probes::keep(&mut clauses, filter);
     }
+    done("probes");
     let input = pass::infer::Input {
         vocabulary,
         types: &types,
@@ -217,6 +227,7 @@ fn recipe(
     if let (Some(program), Some(Stage::Hir)) = (&program, options.print) {
         out.listing = Some(stage::hir(program));
     }
+    done("infer");
     go_on(out)?;
     let program = program?;
     let maps = program.maps.iter();
@@ -225,6 +236,7 @@ fn recipe(
     let (mut manifest, mut plan, programs) = pass::plan::run(&program, target, &types, options);
     too_many_programs(&programs, &program, out);
     go_on(out)?;
+    done("plan");
     let backend_options = backend::Options::of(target);
     let mut codes = Vec::new();
     for planned in &programs {
@@ -246,12 +258,12 @@ fn recipe(
             let code = backend::compile(&ir, backend_options);
             (ir, code)
         };
-        let before = manifest.clone();
+        let before = manifest.mark();
         let (mut ir, mut code) = attempt(&plan, &mut manifest);
         if matches!(code, Err(backend::BackendError::FrameFull { .. })) {
             // Once more, with all but the smallest values in scratch memory.
             let limit = std::mem::replace(&mut plan.frame_limit, 16);
-            manifest = before;
+            manifest.rewind(before);
             (ir, code) = attempt(&plan, &mut manifest);
             plan.frame_limit = limit;
         }
@@ -291,6 +303,7 @@ fn recipe(
         out.listing = Some(stage::plan(&manifest));
     }
     go_on(out)?;
+    done("lower, allocate, encode");
     match object::write(&manifest, &codes, sources) {
         Ok(object) => {
             if options.print == Some(Stage::Object) {
@@ -306,6 +319,7 @@ fn recipe(
                 .push(Diagnostic::bug(error.to_string(), span));
         }
     }
+    done("object");
     Some(())
 }
 

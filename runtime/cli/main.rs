@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod clock;
 mod doc;
 mod list;
 mod repl;

@@ -89,6 +89,7 @@ pub(crate) fn options(args: &Args, positional: Vec<String>) -> Result<Options, R
         config,
         fixed_settings,
         print: None,
+        on_stage: None,
         keep: args.probe_filter.as_deref().map(filter).transpose()?,
     })
 }
@@ -247,6 +248,7 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
     let compiles_only = match args.mode.as_deref() {
         None => false,
         Some("codegen") => true,
+        Some("compiler-bench") => true,
         Some("bench") => {
             mode = Mode::Bench;
             false
@@ -292,6 +294,9 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
         child: child.as_ref().map(Child::pid),
     };
     let host = host(args, traced)?;
+    if args.mode.as_deref() == Some("compiler-bench") {
+        return Ok(crate::clock::run(&sources, script, &host, &options));
+    }
     if !stages.is_empty() {
         let script = (&sources, script);
         let warnings = !args.hides_warnings;

@@ -65,6 +65,9 @@ pub struct MapPlan {
     pub is_kept: bool,
 }
 
+/// Faults that are looked at for one of the same place: those of a clause lie together.
+const MOST_RECENT: usize = 256;
+
 impl Plan {
     /// The shape of a type's values.
     pub fn shape(&self, types: &TypeTable<'_>, ty: &Type) -> Shape {
@@ -86,9 +89,12 @@ impl Plan {
         span: Span,
         helper: &str,
     ) -> u32 {
+        // Another counter for the same place does no harm, so only recent ones are looked at.
         let known = manifest
             .faults
             .iter()
+            .rev()
+            .take(MOST_RECENT)
             .find(|f| f.kind == kind && f.span == span && f.helper == helper);
         if let Some(fault) = known {
             return fault.offset;

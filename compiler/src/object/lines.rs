@@ -8,6 +8,7 @@
 use crate::backend::Code;
 use crate::btf::{BtfBuilder, TypeId};
 use rbt_grammar::{SourceMap, Span};
+use std::collections::HashMap;
 
 /// Bytes of the header; the last two words place relocations of types, of which there are none.
 const HEADER_SIZE: u32 = 32;
@@ -28,6 +29,8 @@ struct Section {
 pub(super) struct Lines<'a> {
     sources: &'a SourceMap,
     sections: Vec<Section>,
+    /// Where each of them is, by name.
+    numbers: HashMap<String, usize>,
 }
 
 impl<'a> Lines<'a> {
@@ -35,6 +38,7 @@ impl<'a> Lines<'a> {
         Lines {
             sources,
             sections: Vec::new(),
+            numbers: HashMap::new(),
         }
     }
 
@@ -70,16 +74,20 @@ impl<'a> Lines<'a> {
             lines.push([start.saturating_add(index * 8), file, text, position]);
         }
         let functions = [start, ty.0];
-        match self.sections.iter_mut().find(|s| s.name == section) {
+        let known = self.numbers.get(section);
+        match known.and_then(|number| self.sections.get_mut(*number)) {
             Some(found) => {
                 found.functions.push(functions);
                 found.lines.extend(lines);
             }
-            None => self.sections.push(Section {
-                name: section.to_owned(),
-                functions: vec![functions],
-                lines,
-            }),
+            None => {
+                self.numbers.insert(section.to_owned(), self.sections.len());
+                self.sections.push(Section {
+                    name: section.to_owned(),
+                    functions: vec![functions],
+                    lines,
+                });
+            }
         }
     }
 

@@ -28,7 +28,7 @@ use ::object::{
 };
 use lines::Lines;
 use rbt_grammar::SourceMap;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use types::Types;
 
@@ -116,7 +116,8 @@ pub fn write(
         names: HashSet::new(),
         maps: BTreeMap::new(),
         globals: None,
-        sections: Vec::new(),
+        sections: HashMap::new(),
+        section_names: HashMap::new(),
         text: None,
     };
     writer.license(&manifest.settings.license);
@@ -142,8 +143,9 @@ struct Writer<'a> {
     maps: BTreeMap<MapId, SymbolId>,
     /// The section symbol of `.bss`.
     globals: Option<SymbolId>,
-    /// Program sections by name, in the order in which they were first needed.
-    sections: Vec<(String, SectionId)>,
+    /// Program sections by name, and their names.
+    sections: HashMap<String, SectionId>,
+    section_names: HashMap<SectionId, String>,
     text: Option<SectionId>,
 }
 
@@ -377,11 +379,12 @@ impl Writer<'_> {
     }
 
     fn program_section(&mut self, name: &str) -> SectionId {
-        if let Some((_, section)) = self.sections.iter().find(|(n, _)| n == name) {
+        if let Some(section) = self.sections.get(name) {
             return *section;
         }
         let section = self.section(name, SectionKind::Text);
-        self.sections.push((name.to_owned(), section));
+        self.sections.insert(name.to_owned(), section);
+        self.section_names.insert(section, name.to_owned());
         section
     }
 
@@ -393,8 +396,8 @@ impl Writer<'_> {
     }
 
     fn section_of(&self, section: SectionId) -> &str {
-        let found = self.sections.iter().find(|(_, id)| *id == section);
-        found.map_or(".text", |(name, _)| name)
+        let found = self.section_names.get(&section);
+        found.map_or(".text", String::as_str)
     }
 
     /// Takes a name that must be new and an identifier of C, as the kernel asks of BTF.

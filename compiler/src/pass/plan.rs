@@ -200,7 +200,7 @@ fn programs(
     manifest: &mut Manifest,
 ) -> Vec<PlannedProgram> {
     let mut planned = Vec::new();
-    let mut symbols = HashSet::new();
+    let mut symbols = HashMap::new();
     let carried = manifest.sites.len();
     // Places that are written alike are one key of a map, so they share a number.
     let mut known = HashMap::new();
@@ -347,7 +347,7 @@ fn section(route: &Route, symbol: &str) -> String {
 }
 
 /// A C identifier that no other program has.
-fn unique_symbol(name: &str, taken: &mut HashSet<String>) -> String {
+fn unique_symbol(name: &str, taken: &mut HashMap<String, u32>) -> String {
     let mut base: String = name
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
@@ -356,12 +356,20 @@ fn unique_symbol(name: &str, taken: &mut HashSet<String>) -> String {
         base.insert(0, '_');
     }
     base.truncate(100);
+    // How often a name was wanted says where to go on looking.
+    let mut number = taken.get(&base).map_or(1, |often| often + 1);
     let mut symbol = base.clone();
-    let mut number = 2;
-    while !taken.insert(symbol.clone()) {
+    while number > 1 {
         symbol = format!("{base}_{number}");
+        if !taken.contains_key(&symbol) {
+            break;
+        }
         number += 1;
     }
+    if number > 1 {
+        taken.insert(symbol.clone(), 1);
+    }
+    taken.insert(base, number);
     symbol
 }
 

@@ -10,6 +10,7 @@ use crate::types::Space;
 use crate::vocabulary::{Needs, Place, ProbeContext, ProbeSpec, Provider, Vocabulary};
 use rbt_grammar::ast;
 use rbt_grammar::{Diagnostic, Diagnostics, Severity, SourceMap, Span, codes};
+use std::collections::HashMap;
 
 /// A clause for some of its places: those with the same provider and the same arguments.
 pub struct Probed<'a> {
@@ -119,21 +120,21 @@ pub fn keep(probed: &mut Vec<Probed<'_>>, filter: &PlaceFilter) {
 
 /// Complains about names that two clauses have, where each needs one of its own.
 fn unique(probed: &[Probed<'_>], diagnostics: &mut Diagnostics) {
-    let mut seen: Vec<(&str, Span)> = Vec::new();
+    let mut seen: HashMap<&str, Span> = HashMap::new();
     for clause in probed {
         let Some(kind) = clause.provider.unique_as() else {
             continue;
         };
         for place in &clause.places {
-            let Some(first) = seen.iter().find(|(text, _)| *text == place.text) else {
-                seen.push((&place.text, clause.clause.span));
+            let Some(first) = seen.get(place.text.as_str()) else {
+                seen.insert(&place.text, clause.clause.span);
                 continue;
             };
             let name = place.parts.first().map_or("", String::as_str);
             let message = format!("\"{name}\" was used as the name for more than one {kind} probe");
             diagnostics.push(
                 Diagnostic::error(codes::BAD_PROBE, message, clause.clause.span, "once more")
-                    .label(first.1, "this is the other instance")
+                    .label(*first, "this is the other instance")
                     .help("reports go by the name: give each another one"),
             );
         }

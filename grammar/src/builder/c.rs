@@ -120,8 +120,7 @@ impl Builder<'_> {
         pointers: u32,
         name: Name,
         dimensions: Vec<Expr>,
-        bits: Option<TallExpr>,
-        attributes: Attributes,
+        (bits, attributes): (Option<TallExpr>, Attributes),
         r: usize,
     ) -> Declarator {
         Declarator {

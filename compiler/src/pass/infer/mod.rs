@@ -25,7 +25,7 @@ use crate::vocabulary::{Aggregation, Needs, ProbeContext, Vocabulary};
 use crate::{Options, Parameter};
 use rbt_grammar::ast;
 use rbt_grammar::{Diagnostic, Diagnostics, Span, codes};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What inference reads.
 pub struct Input<'a, 't> {
@@ -134,13 +134,10 @@ pub fn run(program: &ast::Program, clauses: &[Probed<'_>], input: &Input<'_, '_>
 
 /// A clause that was typed for several groups of places says the same thing only once.
 fn dedupe(diagnostics: &mut Diagnostics) {
-    let mut seen: Diagnostics = Vec::new();
+    let mut seen: HashSet<(Option<Span>, String)> = HashSet::new();
     diagnostics.retain(|d| {
-        let is_new = !seen.contains(d);
-        if is_new {
-            seen.push(d.clone());
-        }
-        is_new
+        let place = d.labels.first().map(|label| label.span);
+        seen.insert((place, d.message.clone()))
     });
 }
 

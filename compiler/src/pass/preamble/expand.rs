@@ -164,17 +164,15 @@ fn replace(
     while let Some(token) = body.get(at) {
         at += 1;
         let next = body.get(at);
-        if token.is("#") && found.has_parameters {
-            if let Some(argument) = next.and_then(argument) {
-                let text = write(&argument).replace('\\', "\\\\").replace('"', "\\\"");
-                out.push(Token::new(
-                    Kind::Text,
-                    &format!("\"{text}\""),
-                    token.is_spaced,
-                ));
-                at += 1;
-                continue;
-            }
+        if token.is("#")
+            && found.has_parameters
+            && let Some(argument) = next.and_then(argument)
+        {
+            let text = write(&argument).replace('\\', "\\\\").replace('"', "\\\"");
+            let text = format!("\"{text}\"");
+            out.push(Token::new(Kind::Text, &text, token.is_spaced));
+            at += 1;
+            continue;
         }
         if token.is("##") {
             let right = next.map(|next| argument(next).unwrap_or_else(|| vec![next.clone()]));
