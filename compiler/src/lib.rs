@@ -51,6 +51,8 @@ pub struct Options {
     pub fixed_settings: Vec<String>,
     /// A stage to print.
     pub print: Option<Stage>,
+    /// What the script imports, read by the caller.
+    pub imports: Vec<pass::imports::Imported>,
     /// Called when a stage is done, with its name: for those who hold a clock.
     pub on_stage: Option<fn(&'static str)>,
     /// Which places are kept of those that the script names.
@@ -167,6 +169,18 @@ fn recipe(
     done("parse");
     out.diagnostics.extend(parsed.diagnostics);
     let mut tree = parsed.program;
+    if !tree.imports.is_empty() {
+        let imports = &options.imports;
+        out.diagnostics.extend(pass::imports::run(
+            &mut tree,
+            script,
+            sources,
+            imports,
+            &parse_options,
+        ));
+    }
+    let (functions, found) = pass::functions::run(&mut tree);
+    out.diagnostics.extend(found);
     if options.print == Some(Stage::Ast) {
         out.listing = Some(rbt_grammar::pretty::program(&tree));
     }
@@ -181,7 +195,7 @@ fn recipe(
 
     let library = |word: &str| library(word, vocabulary, &parse_options);
     out.diagnostics
-        .extend(pass::macros::run(&mut tree, &library));
+        .extend(pass::macros::run(&mut tree, &functions, &library));
     let (preamble, found) = pass::preamble::run(&tree.preamble, target);
     out.diagnostics.extend(found);
     let mut types = TypeTable::new(target);

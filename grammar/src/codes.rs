@@ -200,6 +200,13 @@ codes! {
          the same. `kptr()` and `uptr()` say which memory an address is of.";
     UNSTABLE = 218, "a part of the language that may still change",
         "It is taken when the script says that it knows: `config = { unstable_typeinfo=enable }`.";
+    IMPORT = 219, "something that cannot be imported",
+        "`import \"path\";` at the top of a script takes the clauses, macros and maps of another \
+         script, of all scripts of a folder, or the types of a header. The path begins at the \
+         importing file. Scripts that are imported have no settings of their own.";
+    FUNCTION = 220, "a function that cannot be called so",
+        "A call of a function of the script is replaced by its body. Its `return` may stand at the \
+         end of the body and of the branches of `if`, not in a loop, and it may not call itself.";
     UNKNOWN_FUNCTION = 300, "a function that does not exist",
         "The help names the nearest function that exists.";
     BAD_ARGUMENT = 301, "an argument the function does not take",

@@ -7,6 +7,7 @@
 mod args;
 mod clock;
 mod doc;
+mod imports;
 mod list;
 mod repl;
 mod run;

@@ -9,6 +9,7 @@ use rbt_grammar::{SourceId, SourceMap, codes};
 use rbt_runtime::{Buffering, Child, Files, Host, Mode, OutputFormat, Process, Session, Warnings};
 use std::fmt::Write as _;
 use std::io::Read;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// The C part of the script is wrong.
@@ -43,6 +44,15 @@ pub(crate) fn script(args: &Args) -> Result<(SourceMap, SourceId, Vec<String>), 
     };
     let id = sources.add(name, text);
     Ok((sources, id, parameters))
+}
+
+/// The file that the script is read from; none for `-e` and stdin.
+pub(crate) fn script_file(args: &Args) -> Option<PathBuf> {
+    if args.program.as_ref().is_some_and(|text| !text.is_empty()) {
+        return None;
+    }
+    let file = args.words.first().filter(|file| *file != "-")?;
+    Some(PathBuf::from(file))
 }
 
 fn read(file: &str) -> Result<String, Refused> {
@@ -89,6 +99,7 @@ pub(crate) fn options(args: &Args, positional: Vec<String>) -> Result<Options, R
         config,
         fixed_settings,
         print: None,
+        imports: Vec::new(),
         on_stage: None,
         keep: args.probe_filter.as_deref().map(filter).transpose()?,
     })
@@ -269,8 +280,9 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
     for unwound in &args.unwound {
         pid(unwound)?;
     }
-    let (sources, script, positional) = script(args)?;
-    let options = options(args, positional)?;
+    let (mut sources, script, positional) = script(args)?;
+    let mut options = options(args, positional)?;
+    options.imports = crate::imports::load(&mut sources, script, script_file(args).as_deref());
     let is_compiled_only = compiles_only || !stages.is_empty() || args.emit_elf.is_some();
 
     let process = match &args.pid {

@@ -22,7 +22,11 @@ pub type Library<'a> = &'a dyn Fn(&str) -> Vec<Macro>;
 
 /// Expands all macro calls in the clauses of a program. Macros of the library count unless the
 /// script defines one of the same signature; it is asked once for each word the script mentions.
-pub fn run(program: &mut Program, library: Library<'_>) -> Diagnostics {
+pub fn run(
+    program: &mut Program,
+    functions: &HashSet<String>,
+    library: Library<'_>,
+) -> Diagnostics {
     let mut diagnostics = Vec::new();
     let own: Vec<Macro> = program
         .items
@@ -52,6 +56,7 @@ pub fn run(program: &mut Program, library: Library<'_>) -> Diagnostics {
     let mut expansion = Expansion {
         macros: macros.map(|(name, all)| (name, Rc::new(all))).collect(),
         asked: HashSet::new(),
+        functions,
         library,
         calls: Vec::new(),
         count: 0,
@@ -92,6 +97,8 @@ struct Expansion<'l> {
     macros: HashMap<String, Rc<Vec<Macro>>>,
     /// Words that the library was asked for.
     asked: HashSet<String>,
+    /// Names of those that are functions.
+    functions: &'l HashSet<String>,
     library: Library<'l>,
     /// Macros being expanded, outermost first.
     calls: Vec<String>,
@@ -209,6 +216,7 @@ impl Expansion<'_> {
             complaints: Vec::new(),
             span,
             seen: HashSet::new(),
+            allows_maps: self.functions.contains(name),
         };
         walk::block(&mut body, &mut substitution);
         self.diagnostics.append(&mut substitution.complaints);
@@ -310,6 +318,8 @@ struct Substitution {
     /// The call.
     span: Span,
     seen: HashSet<String>,
+    /// Functions reach the script's maps, macros only those they are given.
+    allows_maps: bool,
 }
 
 impl Substitution {
@@ -361,7 +371,7 @@ impl Rewrite for Substitution {
             ExprKind::Variable(name) => *name = self.variable(name),
             ExprKind::Map(name) => match self.arguments.get(&(1, name.clone())) {
                 Some(Given::Name(given)) => name.clone_from(given),
-                _ if self.seen.insert(name.clone()) => {
+                _ if !self.allows_maps && self.seen.insert(name.clone()) => {
                     let message = format!(
                         "Unhygienic access to map: @{name}. Maps must be passed into the macro \
                          as arguments."

@@ -3,6 +3,8 @@
 pub mod check;
 pub mod convert;
 pub mod fold;
+pub mod functions;
+pub mod imports;
 pub mod infer;
 mod kept;
 pub mod macros;

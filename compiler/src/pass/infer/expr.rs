@@ -583,7 +583,10 @@ impl Infer<'_, '_> {
             );
             return Expr::new(ExprKind::Zero, Type::Error, span);
         }
-        self.warn_unnecessary(&from, &to, &value, span);
+        // What stands at the place of a macro's call was not written there.
+        if ty.span != span {
+            self.warn_unnecessary(&from, &to, &value, span);
+        }
         let mut value = convert(value, &to);
         value.span = span;
         value.is_cast = true;
