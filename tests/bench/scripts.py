@@ -30,6 +30,8 @@ COST = {
     "@[args.id] = max(...)": f"{ENTER} {{ @[args.id] = max(args.id); }}",
     "@[args.id] = stats(...)": f"{ENTER} {{ @[args.id] = stats(args.id); }}",
     "@[args.id] = nsecs": f"{ENTER} {{ @[args.id] = nsecs; }}",
+    "@[kstack] = count()": f"{ENTER} {{ @[kstack] = count(); }}",
+    "@[ustack] = count()": f"{ENTER} {{ @[ustack] = count(); }}",
     "@++": f"{ENTER} {{ @++; }}",
     "/pid == 1/ @ = count()": f"{ENTER} /pid == 1/ {{ @ = count(); }}",
     "@[kstack] = count()": f"{ENTER} {{ @[kstack] = count(); }}",

@@ -28,6 +28,7 @@ class Bench:
         self.calls = chosen.calls
         self.seconds = chosen.seconds
         self.only = chosen.only
+        self.plot = chosen.plot
         # The last CPU: interrupts and the machine's own work tend to be on the first.
         self.cpu = os.cpu_count() - 1
         self.notes = []
