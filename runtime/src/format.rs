@@ -4,6 +4,8 @@
 //! appends bytes. Where the language reference lists a peculiarity to be fixed, this does
 //! what C does: integers are printed whole, precision cuts text, zeros go after the sign.
 
+use std::io::Write;
+
 use rbt_compiler::artifact::{Format, FormatPiece, Verb, VerbKind};
 
 use crate::error::Malformed;
@@ -32,152 +34,122 @@ pub fn format<'v>(
     Ok(())
 }
 
+/// Appends one conversion. What is written stays where it is: padding is moved in front of it,
+/// so that no event allocates.
 fn convert(verb: &Verb, value: &Value<'_>, out: &mut Vec<u8>) {
-    // Most conversions carry neither width nor precision: nothing to measure then.
-    let is_plain = verb.width.is_none() && verb.precision.is_none();
-    if is_plain && verb.kind == VerbKind::Text {
-        return text::write_value(value, out);
-    }
-    if is_plain && let Some(bits) = value.bits() {
-        match verb.kind {
-            VerbKind::Signed if !verb.has_sign => {
-                let signed = sign_extended(verb, bits);
-                if signed < 0 {
-                    out.push(b'-');
-                }
-                return text::write_digits(signed.unsigned_abs(), out);
-            }
-            VerbKind::Unsigned => return text::write_digits(cut_to_width(verb, bits), out),
-            _ => {}
-        }
-    }
-    let mut body = Vec::new();
-    let sign = match verb.kind {
+    let start = out.len();
+    let mut digits = start;
+    match verb.kind {
         VerbKind::Text => {
-            text::write_value(value, &mut body);
-            cut(&mut body, verb);
-            ""
+            text::write_value(value, out);
+            cut(start, out, verb);
         }
         VerbKind::Buffer | VerbKind::BufferEscaped | VerbKind::BufferHex => {
-            buffer(verb.kind, value, &mut body);
-            cut(&mut body, verb);
-            ""
+            buffer(verb.kind, value, out);
+            cut(start, out, verb);
         }
         _ => match value.bits() {
-            Some(bits) => number(verb, bits, &mut body),
+            Some(bits) => digits = number(verb, bits, out),
             // The compiler refuses this; a text is still better than nothing.
-            None => {
-                text::write_value(value, &mut body);
-                ""
-            }
+            None => text::write_value(value, out),
         },
-    };
-    pad(verb, sign, &body, out);
+    }
+    pad(verb, start, digits, out);
 }
 
 /// Keeps as many bytes as the precision says.
-fn cut(body: &mut Vec<u8>, verb: &Verb) {
+fn cut(start: usize, out: &mut Vec<u8>, verb: &Verb) {
     if let Some(precision) = verb.precision {
-        body.truncate(precision as usize);
+        out.truncate(start.saturating_add(precision as usize));
     }
 }
 
-/// How many upper bits a conversion leaves out.
-fn spare_bits(verb: &Verb) -> u32 {
-    match verb.bits {
+/// Appends a number and gives where it begins behind its sign.
+fn number(verb: &Verb, bits: u64, out: &mut Vec<u8>) -> usize {
+    let spare = match verb.bits {
         0 => 0,
         bits => 64 - u32::from(bits.min(64)),
-    }
-}
-
-fn sign_extended(verb: &Verb, bits: u64) -> i64 {
-    let spare = spare_bits(verb);
-    ((bits << spare) as i64) >> spare
-}
-
-fn cut_to_width(verb: &Verb, bits: u64) -> u64 {
-    let spare = spare_bits(verb);
-    (bits << spare) >> spare
-}
-
-/// Appends the digits of a number and gives what stands before them: the sign.
-fn number(verb: &Verb, bits: u64, body: &mut Vec<u8>) -> &'static str {
-    let signed = sign_extended(verb, bits);
-    let unsigned = cut_to_width(verb, bits);
-    let mut sign = "";
-    let digits = match verb.kind {
-        VerbKind::Signed => {
-            sign = match (signed < 0, verb.has_sign) {
-                (true, _) => "-",
-                (false, true) => "+",
-                (false, false) => "",
-            };
-            signed.unsigned_abs().to_string()
-        }
-        VerbKind::LowerHex => format!("{unsigned:x}"),
-        VerbKind::UpperHex => format!("{unsigned:X}"),
-        VerbKind::Octal => format!("{unsigned:o}"),
-        VerbKind::Pointer if bits == 0 => String::from("0"),
-        VerbKind::Pointer => format!("0x{bits:x}"),
-        VerbKind::AllocationFlags => allocation_flags(bits),
-        VerbKind::Character => {
-            body.push(bits as u8);
-            return "";
-        }
-        _ => unsigned.to_string(),
     };
+    let signed = ((bits << spare) as i64) >> spare;
+    let unsigned = (bits << spare) >> spare;
+    if verb.kind == VerbKind::Signed {
+        match (signed < 0, verb.has_sign) {
+            (true, _) => out.push(b'-'),
+            (false, true) => out.push(b'+'),
+            (false, false) => {}
+        }
+    }
+    let start = out.len();
     if verb.is_alternate && unsigned != 0 {
-        body.extend_from_slice(match verb.kind {
+        out.extend_from_slice(match verb.kind {
             VerbKind::LowerHex => b"0x",
             VerbKind::UpperHex => b"0X",
             VerbKind::Octal => b"0",
             _ => b"",
         });
     }
+    let digits = out.len();
+    // Writing to a vector cannot fail.
+    let _ = match verb.kind {
+        VerbKind::Signed => write!(out, "{}", signed.unsigned_abs()),
+        VerbKind::LowerHex => write!(out, "{unsigned:x}"),
+        VerbKind::UpperHex => write!(out, "{unsigned:X}"),
+        VerbKind::Octal => write!(out, "{unsigned:o}"),
+        VerbKind::Pointer if bits == 0 => write!(out, "0"),
+        VerbKind::Pointer => write!(out, "0x{bits:x}"),
+        VerbKind::AllocationFlags => write!(out, "{}", allocation_flags(bits)),
+        VerbKind::Character => {
+            out.push(bits as u8);
+            return start;
+        }
+        _ => write!(out, "{unsigned}"),
+    };
     let least = verb.precision.map_or(0, |p| p as usize);
-    body.resize(
-        body.len() + least.saturating_sub(digits.len()).min(MOST_PADDING),
-        b'0',
-    );
-    body.extend_from_slice(digits.as_bytes());
-    sign
+    let missing = least.saturating_sub(out.len() - digits).min(MOST_PADDING);
+    insert(digits, missing, b'0', out);
+    start
+}
+
+/// Puts `count` times `fill` at `at`, before what stands there.
+fn insert(at: usize, count: usize, fill: u8, out: &mut Vec<u8>) {
+    out.resize(out.len() + count, fill);
+    if let Some(moved) = out.get_mut(at..) {
+        moved.rotate_right(count);
+    }
 }
 
 /// A format may ask for any width; nobody wants a line of more than this.
 const MOST_PADDING: usize = 1 << 16;
 
-fn pad(verb: &Verb, sign: &str, body: &[u8], out: &mut Vec<u8>) {
+/// Fills what was written from `start` on to the width. Zeros stand behind a sign, before
+/// `digits`.
+fn pad(verb: &Verb, start: usize, digits: usize, out: &mut Vec<u8>) {
     let width = (verb.width.unwrap_or(0) as usize).min(MOST_PADDING);
-    let missing = width.saturating_sub(sign.len() + body.len());
+    let missing = width.saturating_sub(out.len() - start);
     let fill = if verb.is_zero_padded { b'0' } else { b' ' };
     if verb.is_left {
-        out.extend_from_slice(sign.as_bytes());
-        out.extend_from_slice(body);
         out.resize(out.len() + missing, fill);
-    } else if verb.is_zero_padded {
-        out.extend_from_slice(sign.as_bytes());
-        out.resize(out.len() + missing, fill);
-        out.extend_from_slice(body);
-    } else {
-        out.resize(out.len() + missing, fill);
-        out.extend_from_slice(sign.as_bytes());
-        out.extend_from_slice(body);
+    } else if missing > 0 {
+        let at = if verb.is_zero_padded { digits } else { start };
+        insert(at, missing, fill, out);
     }
 }
 
-fn buffer(kind: VerbKind, value: &Value<'_>, body: &mut Vec<u8>) {
+fn buffer(kind: VerbKind, value: &Value<'_>, out: &mut Vec<u8>) {
     let (Value::Buffer(bytes) | Value::Text(bytes)) = value else {
-        return text::write_value(value, body);
+        return text::write_value(value, out);
     };
     for (i, byte) in bytes.iter().enumerate() {
-        match kind {
-            VerbKind::BufferHex => {
-                let space = if i == 0 { "" } else { " " };
-                body.extend_from_slice(format!("{space}{byte:02x}").as_bytes());
+        // Writing to a vector cannot fail.
+        let _ = match kind {
+            VerbKind::BufferHex if i == 0 => write!(out, "{byte:02x}"),
+            VerbKind::BufferHex => write!(out, " {byte:02x}"),
+            VerbKind::BufferEscaped => write!(out, "\\x{byte:02x}"),
+            _ => {
+                text::write_byte(*byte, out);
+                Ok(())
             }
-            VerbKind::BufferEscaped => body.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
-            _ => text::write_byte(*byte, body),
-        }
+        };
     }
 }
 
