@@ -294,8 +294,11 @@ fn recipe(
             }
         }
     }
-    let span = program.clauses.first()?.span;
-    if let Some(index) = pass::plan::add_exit_program(&mut manifest, &plan, span) {
+    // Clauses that lost all their places are gone, and perhaps that was all of them.
+    let span = program.clauses.first().map(|clause| clause.span);
+    if let Some(span) = span
+        && let Some(index) = pass::plan::add_exit_program(&mut manifest, &plan, span)
+    {
         let symbol = manifest.programs.get(index)?.symbol.clone();
         let ir = lower::lower_exit(&plan, &symbol, span);
         match backend::compile(&ir, backend_options) {

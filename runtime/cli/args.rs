@@ -175,7 +175,8 @@ const TABLE: &[Row] = &[
         effect: Effect::Value("STAGE[,STAGE]", |a, v| {
             a.stages.extend(v.split(',').map(str::to_owned));
         }),
-        help: "print a stage and stop: ast, hir, plan, ir, asm, object or all",
+        help: "print a stage and stop: ast, hir, plan, ir, asm, object or all; or show what \
+               the verifier says",
     },
     Row {
         short: None,

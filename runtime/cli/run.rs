@@ -151,7 +151,9 @@ pub(crate) fn host(args: &Args, traced: TracedProcess) -> Result<Host, Refused> 
             return Err(format!("cannot read {what}, '{file}': {why}"));
         }
     }
-    Ok(Host::new(traced).with_files(files).without(without))
+    let logs = args.stages.iter().any(|stage| stage == "verifier");
+    let host = Host::new(traced).with_files(files).without(without);
+    Ok(host.with_verifier_logs(logs))
 }
 
 /// What `--no-feature` may name.
@@ -167,6 +169,8 @@ fn stages(args: &Args) -> Result<Vec<Stage>, Refused> {
     for name in &args.stages {
         match Stage::named(name) {
             Some(stage) => stages.push(stage),
+            // What loading and verifying say is shown while the script runs.
+            None if matches!(name.as_str(), "libbpf" | "verifier") => {}
             None if name == "all" => stages.extend(Stage::ALL.iter().map(|(stage, _)| *stage)),
             None => return Err(format!("USAGE: invalid option for -d: {name}")),
         }
@@ -353,7 +357,7 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
             output: args.output.as_ref().map(Into::into),
             buffering,
             is_quiet: args.is_quiet,
-            is_verbose: args.is_verbose,
+            is_verbose: args.is_verbose || args.stages.iter().any(|stage| stage == "libbpf"),
             warnings: if args.hides_warnings {
                 Warnings::None
             } else if args.warnings > 0 {

@@ -71,6 +71,7 @@ pub struct Host {
     traced: TracedProcess,
     files: Files,
     without: Vec<Feature>,
+    shows_verifier_logs: bool,
     btf: OnceCell<Result<Btf, TargetError>>,
     tracefs: OnceCell<Result<Tracefs, TargetError>>,
     features: RefCell<Vec<(Feature, bool)>>,
@@ -98,6 +99,18 @@ impl Host {
     /// The same, taken to lack some features.
     pub fn without(self, without: Vec<Feature>) -> Host {
         Host { without, ..self }
+    }
+
+    /// The same, showing the verifier's words for each program on stderr.
+    pub fn with_verifier_logs(self, shows_verifier_logs: bool) -> Host {
+        Host {
+            shows_verifier_logs,
+            ..self
+        }
+    }
+
+    pub(crate) fn shows_verifier_logs(&self) -> bool {
+        self.shows_verifier_logs
     }
 
     /// The files that are read instead of, or besides, the usual ones.

@@ -6,6 +6,7 @@
 
 mod verifier;
 
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya_obj::btf::BtfFeatures;
@@ -152,6 +153,7 @@ pub(crate) fn load<'a>(
         object: &object,
         btf: btf.as_ref().map(OwnedFd::as_fd),
         log_size: manifest.settings.log_size,
+        shows_log: host.shows_verifier_logs(),
         sources,
     };
     let mut programs = Vec::with_capacity(manifest.programs.len());
@@ -400,6 +402,8 @@ struct Loader<'l> {
     object: &'l Object,
     btf: Option<BorrowedFd<'l>>,
     log_size: u32,
+    /// The verifier's words are shown for each program.
+    shows_log: bool,
     sources: &'l SourceMap,
 }
 
@@ -450,10 +454,20 @@ impl Loader<'_> {
             ..ProgramSpec::default()
         };
         // The verifier writes its log only when asked: it costs more than the verifying.
+        if self.shows_log {
+            let mut log = self.log();
+            // Whatever came of it: the next request says.
+            drop(sys::prog_load(&spec, Some(&mut log)));
+            let text = String::from_utf8_lossy(&log);
+            let name = &plan.symbol;
+            let rule = "-".repeat(24 + name.len());
+            let text = format!("BPF verifier log for {name}:\n{rule}\n{text}\n");
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
         match permitted(|| sys::prog_load(&spec, None)) {
             Ok(fd) => Ok(Program::new(plan, attachments, fd)),
             Err(error) => {
-                let mut log = vec![0; (self.log_size as usize).clamp(4096, 1 << 24)];
+                let mut log = self.log();
                 // The answer is known; only its explanation is wanted. If it loads this time
                 // (memory was short for a moment), all the better.
                 if let Ok(fd) = sys::prog_load(&spec, Some(&mut log)) {
@@ -471,6 +485,13 @@ impl Loader<'_> {
                 Err(Error::refused(verifier::explain(&rejection, self.sources)))
             }
         }
+    }
+}
+
+impl Loader<'_> {
+    /// Room for the verifier's words.
+    fn log(&self) -> Vec<u8> {
+        vec![0; (self.log_size as usize).clamp(4096, 1 << 24)]
     }
 }
 
