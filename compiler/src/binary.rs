@@ -16,6 +16,9 @@ pub trait Binary: fmt::Debug {
     /// there.
     fn offset_of(&self, address: u64) -> Option<u64>;
 
+    /// The address at which the byte at an offset is; `None` if it is not loaded.
+    fn address_of(&self, offset: u64) -> Option<u64>;
+
     /// Whether an instruction begins `offset` bytes after `address`, where instructions begin at
     /// `address`; `None` if the instructions between cannot be told.
     fn is_instruction(&self, address: u64, offset: u64) -> Option<bool>;

@@ -87,6 +87,8 @@ pub struct Needs {
     pub result: bool,
     /// The address of the traced function.
     pub function: bool,
+    /// Where the probe is, when it is compiled: a program for each place.
+    pub one_place: bool,
 }
 
 impl Needs {
@@ -101,6 +103,7 @@ impl Needs {
             numbered: self.numbered.max(other.numbered),
             result: self.result | other.result,
             function: self.function | other.function,
+            one_place: self.one_place | other.one_place,
         }
     }
 }

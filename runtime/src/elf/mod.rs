@@ -161,6 +161,15 @@ impl Binary for Elf {
         })
     }
 
+    fn address_of(&self, offset: u64) -> Option<u64> {
+        let file = self.file()?;
+        file.segments().find_map(|segment| {
+            let (start, size) = segment.file_range();
+            let inside = offset.checked_sub(start)?;
+            (inside < size).then(|| segment.address().saturating_add(inside))
+        })
+    }
+
     fn is_instruction(&self, address: u64, offset: u64) -> Option<bool> {
         let file = self.file()?;
         // An instruction more than asked for, so that the last one is whole.

@@ -80,6 +80,7 @@ const ARGUMENTS: Needs = Needs {
     kernel_stack: false,
     numbered: 0,
     result: false,
+    one_place: false,
     function: false,
 };
 

@@ -26,6 +26,7 @@ mod tables;
 mod text;
 mod time;
 mod typed;
+mod uaddr;
 mod unwatch;
 mod write;
 
@@ -78,6 +79,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &symbols::Ksym,
     &symbols::Usym,
     &symbols::Kaddr,
+    &uaddr::Uaddr,
     &register::Register,
     &unwatch::Unwatch,
     &kernel::Path,

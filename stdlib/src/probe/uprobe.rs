@@ -9,9 +9,7 @@ use rbt_compiler::nearest;
 use rbt_compiler::structs::TypeTable;
 use rbt_compiler::target::Target;
 use rbt_compiler::types::Space;
-use rbt_compiler::vocabulary::{
-    ArgumentAccess, Needs, Place, ProbeContext, ProbeSpec, Provider, Route,
-};
+use rbt_compiler::vocabulary::{Needs, Place, ProbeContext, ProbeSpec, Provider, Route};
 use rbt_compiler::word::Word;
 use rbt_grammar::{Diagnostic, codes};
 
@@ -326,13 +324,23 @@ fn routes(is_return: bool, places: &[Place], needs: Needs, target: &dyn Target) 
         }]
     };
     let points: Vec<Vec<user::Point>> = places.iter().map(point).collect();
-    let name = places.first().map_or("", |place| parts_of(place).2);
     let section = if is_return { "uretprobe" } else { "uprobe" };
-    let route = user::route(name, section, is_return, &points, needs, target);
-    vec![Route {
-        arguments: ArgumentAccess::None,
-        ..route
-    }]
+    let route = |indexes: Vec<usize>| {
+        let points: Vec<Vec<user::Point>> = indexes
+            .iter()
+            .filter_map(|index| points.get(*index).cloned())
+            .collect();
+        let first = indexes.first().and_then(|index| places.get(*index));
+        let name = first.map_or("", |place| parts_of(place).2);
+        Route {
+            places: indexes,
+            ..user::route(name, section, is_return, &points, needs, target)
+        }
+    };
+    if needs.one_place {
+        return (0..places.len()).map(|index| route(vec![index])).collect();
+    }
+    vec![route((0..places.len()).collect())]
 }
 
 fn nearest(word: &dyn Word, spec: &ProbeSpec<'_>, target: &dyn Target) -> Option<String> {

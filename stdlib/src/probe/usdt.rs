@@ -169,7 +169,9 @@ fn groups(places: &[Place], needs: Needs, target: &dyn Target) -> Vec<Group> {
                 counter: marker.semaphore.unwrap_or(0),
                 count: u32::from(number == 0),
             };
-            let same = groups.iter_mut().find(|group| group.arguments == arguments);
+            let same = groups
+                .iter_mut()
+                .find(|group| group.arguments == arguments && !needs.one_place);
             match same {
                 Some(group) if group.places.last() == Some(&index) => {
                     if let Some(points) = group.points.last_mut() {
