@@ -63,9 +63,15 @@ fn every_test_of_the_library_passes() {
                 println!("skip {name} ({why})");
                 continue;
             }
-            // The same words in the same kernel, at a probe that runs by itself.
+            // The same words in the same kernel, at a probe that runs by itself, and has
+            // registers if they are asked for.
+            let program = if text.contains("reg(") {
+                format!("interval:ms:1 {{ {body} exit(); }}")
+            } else {
+                format!("BEGIN {body}")
+            };
             let run = Command::new(env!("CARGO_BIN_EXE_rbt"))
-                .args(["-q", "-e", &format!("BEGIN {body}")])
+                .args(["-q", "-e", &program])
                 .output()
                 .expect("rbt runs");
             let complaints = String::from_utf8_lossy(&run.stderr);

@@ -28,6 +28,14 @@ pub(crate) static ALL: &[Library] = &[
         words: &["container_of"],
     },
     Library {
+        name: "stack.bt",
+        text: include_str!("../bt/stack.bt"),
+        words: &[
+            "sarg0", "sarg1", "sarg2", "sarg3", "sarg4", "sarg5", "sarg6", "sarg7", "sarg8",
+            "sarg9",
+        ],
+    },
+    Library {
         name: "strings.bt",
         text: include_str!("../bt/strings.bt"),
         words: &["default_str_length"],

@@ -26,7 +26,7 @@ word! {
                   that describes its functions.",
         examples: [
             "fentry:vfs_read { @bytes = hist(args.count); }",
-            "fentry:vfs_open { printf(\"%s\\n\", str(args.file.f_path.dentry.d_name.name)); }",
+            "fentry:vfs_read { printf(\"%s\\n\", str(args.file.f_path.dentry.d_name.name)); }",
         ],
         kernel: "5.5",
     }
