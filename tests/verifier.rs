@@ -46,7 +46,10 @@ fn offered(tracer: &Path) -> Vec<Offered> {
                 name: format!("{folder}/{}", script::name_of(&path)),
                 parameters: parameters.map(str::to_owned).collect(),
                 // A case for another kernel than this one compiles here as well, only otherwise.
-                skip: None,
+                skip: text
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("// NEEDS: "))
+                    .find_map(|need| needs::unmet(need, tracer).expect("a known need")),
                 text,
             });
         }

@@ -12,6 +12,7 @@ mod list;
 mod repl;
 mod run;
 mod show;
+mod tools;
 
 use args::Args;
 use rbt_compiler::target::TracedProcess;
@@ -45,6 +46,11 @@ fn main() -> ExitCode {
 }
 
 fn choose(args: &Args) -> u8 {
+    if args.help
+        && let Some(tool) = run::tool(args)
+    {
+        return print_or(tool.map(tools::Tool::header));
+    }
     if args.help {
         return print(&args::help());
     }
@@ -73,6 +79,9 @@ fn choose(args: &Args) -> u8 {
         }
         complain(&args::help());
         return WRONG;
+    }
+    if args.program.is_none() && args.words == ["tools"] {
+        return print(&tools::list());
     }
     run::run(args)
 }

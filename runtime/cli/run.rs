@@ -1,6 +1,7 @@
 //! Compiles a script and runs it, or shows or writes a stage of it.
 
 use crate::args::{self, Args};
+use crate::tools::{self, Tool};
 use crate::{WRONG, complain, print, show_all};
 use rbt_compiler::config::Config;
 use rbt_compiler::target::{Feature, TracedProcess};
@@ -32,6 +33,12 @@ pub(crate) fn run(args: &Args) -> u8 {
 /// The script's text and its parameters.
 pub(crate) fn script(args: &Args) -> Result<(SourceMap, SourceId, Vec<String>), Refused> {
     let mut sources = SourceMap::new();
+    if let Some(tool) = tool(args) {
+        let tool = tool?;
+        let id = sources.add(format!("{}.bt", tool.name), tool.text);
+        let parameters = args.words.get(2..).unwrap_or_default().to_vec();
+        return Ok((sources, id, parameters));
+    }
     let (name, text, parameters) = match &args.program {
         Some(text) if !text.is_empty() => (String::from("stdin"), text.clone(), args.words.clone()),
         _ => {
@@ -48,11 +55,19 @@ pub(crate) fn script(args: &Args) -> Result<(SourceMap, SourceId, Vec<String>), 
 
 /// The file that the script is read from; none for `-e` and stdin.
 pub(crate) fn script_file(args: &Args) -> Option<PathBuf> {
-    if args.program.as_ref().is_some_and(|text| !text.is_empty()) {
+    if args.program.as_ref().is_some_and(|text| !text.is_empty()) || tool(args).is_some() {
         return None;
     }
     let file = args.words.first().filter(|file| *file != "-")?;
     Some(PathBuf::from(file))
+}
+
+/// The tool that `tools NAME` names; none if that is not what the command line says.
+pub(crate) fn tool(args: &Args) -> Option<Result<&'static Tool, Refused>> {
+    match (&args.program, &args.words[..]) {
+        (None, [first, name, ..]) if first == "tools" => Some(tools::find(name)),
+        _ => None,
+    }
 }
 
 fn read(file: &str) -> Result<String, Refused> {
