@@ -105,6 +105,18 @@ pub enum DeclaredKind {
     PerCpuLruHash,
 }
 
+impl DeclaredKind {
+    /// The word that declares it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeclaredKind::Hash => "hash",
+            DeclaredKind::LruHash => "lruhash",
+            DeclaredKind::PerCpuHash => "percpuhash",
+            DeclaredKind::PerCpuLruHash => "percpulruhash",
+        }
+    }
+}
+
 /// A clause for some places.
 #[derive(Clone)]
 pub struct Clause {

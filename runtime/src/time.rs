@@ -32,18 +32,21 @@ impl Clock {
     }
 }
 
-/// `format` for this moment, in local time.
+/// `format` for this moment, in local time, with libc's conversions alone.
 pub fn format_now(format: &str) -> String {
-    format_wall(format, sys::now(ClockId::Real))
+    sys::strftime(format, seconds(sys::now(ClockId::Real)))
+}
+
+fn seconds(nanoseconds: u64) -> i64 {
+    i64::try_from(nanoseconds / 1_000_000_000).unwrap_or(i64::MAX)
 }
 
 /// `format` for wall nanoseconds since 1970: `%f`, `%l` and `%k` are micro-, milli- and
 /// nanoseconds, all others libc's.
 pub(crate) fn format_wall(format: &str, nanoseconds: u64) -> String {
-    let seconds = i64::try_from(nanoseconds / 1_000_000_000).unwrap_or(i64::MAX);
     sys::strftime(
         &with_fractions(format, nanoseconds % 1_000_000_000),
-        seconds,
+        seconds(nanoseconds),
     )
 }
 

@@ -347,7 +347,9 @@ impl Builder<'_> {
             ExprKind::Convert(from) if expr.ty == Type::Bool && from.ty.is_scalar() => {
                 self.condition(from, yes, no);
             }
-            ExprKind::Binary { op, left, right } if op.is_comparison() && left.ty.is_scalar() => {
+            ExprKind::Binary { op, left, right }
+                if op.is_comparison() && left.ty.is_scalar() && right.ty.is_scalar() =>
+            {
                 let (left_value, right_value) = self.both(left, right);
                 let span = std::mem::replace(&mut self.f.span, expr.span);
                 self.f
@@ -382,6 +384,9 @@ impl Builder<'_> {
 
     fn binary(&mut self, op: BinaryOp, left: &Expr, right: &Expr, expr: &Expr) -> Operand {
         if op.is_comparison() {
+            if let (Type::Site | Type::TextNumber, Some(text)) = (&left.ty, right.as_str()) {
+                return self.is_numbered(op == BinaryOp::Equal, left, text);
+            }
             if !left.ty.is_scalar() {
                 return self.compare_memory(op == BinaryOp::Equal, left, right);
             }

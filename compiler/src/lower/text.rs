@@ -3,7 +3,7 @@
 use super::Builder;
 use super::memory::{common_pieces, pieces};
 use crate::hir::Expr;
-use crate::ir::{Address, Comparison, Label, Operand, Size};
+use crate::ir::{Address, AluOp, Comparison, Label, Operand, Size};
 use crate::types::{Type, layout};
 
 impl Builder<'_> {
@@ -27,6 +27,36 @@ impl Builder<'_> {
         self.f.at(differ);
         self.f.jump(done);
         self.f.at(done);
+        Operand::Reg(result)
+    }
+
+    /// 1 if the text that a number of the manifest stands for is the literal (or is not, if
+    /// `is_equal` is false), else 0: whether the number is one of those with that text.
+    pub(super) fn is_numbered(&mut self, is_equal: bool, number: &Expr, text: &[u8]) -> Operand {
+        let value = self.value(number);
+        let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        let matching: Vec<bool> = match number.ty {
+            Type::Site => {
+                let sites = self.manifest.sites.iter();
+                sites.map(|site| site.text.as_bytes() == text).collect()
+            }
+            _ => {
+                let texts = self.manifest.texts.iter();
+                texts.map(|known| known.as_bytes() == text).collect()
+            }
+        };
+        let result = self.copy(i64::from(!is_equal));
+        let mut at = 0;
+        for run in matching.chunk_by(|a, b| a == b) {
+            let count = i64::try_from(run.len()).unwrap_or(i64::MAX);
+            if run.first() == Some(&true) {
+                let distance = self.alu(AluOp::Sub, value, at);
+                self.when(Comparison::Less, distance, count, |b| {
+                    b.set(result, i64::from(is_equal));
+                });
+            }
+            at += count;
+        }
         Operand::Reg(result)
     }
 

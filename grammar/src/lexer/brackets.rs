@@ -4,7 +4,7 @@
 //! closed where it should have been, so that what the parser sees is balanced.
 
 use super::body::{Base, Brace, Bracket, Flow, Frame, Head, IfKind, Position, Resume};
-use super::{Lexer, MAX_NESTING};
+use super::{Kind, Lexer, MAX_NESTING};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::token::{Raw, Token};
@@ -168,6 +168,12 @@ impl<'s> Lexer<'s> {
     }
 
     pub(super) fn after_closing(&mut self, bracket: Bracket) -> Flow {
+        if bracket == Bracket::Paren && self.is_declared() {
+            // The `;` of a map declaration may be left out.
+            let end = self.last_end;
+            self.emit(Token::Semicolon, end, end);
+            return Flow::Done;
+        }
         self.position = match bracket {
             Bracket::CastParen => Position::Operand,
             Bracket::Paren | Bracket::Square | Bracket::Brace(Brace::Value) => Position::Operator,
@@ -182,6 +188,19 @@ impl<'s> Lexer<'s> {
             Bracket::Brace(Brace::Definition) | Bracket::Base(_) => return Flow::Done,
         };
         Flow::Continue
+    }
+
+    /// Whether a map declaration ends here, without its `;`: an item follows, or nothing.
+    fn is_declared(&mut self) -> bool {
+        let base = Bracket::Base(Base::Definition(Kind::MapDeclaration));
+        if self.frames.len() != 1 || self.frames.last().map(|f| f.bracket) != Some(base) {
+            return false;
+        }
+        match self.peek() {
+            None => true,
+            Some((at, Ok(Raw::Ident))) => self.ident_at(at).is_some(),
+            Some(_) => false,
+        }
     }
 
     /// Reports the innermost `(` or `[` as never closed, and closes it before byte `at`.

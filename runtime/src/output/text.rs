@@ -58,10 +58,9 @@ pub fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
             }
         }
         Value::Time(text) => out.extend_from_slice(text.as_bytes()),
-        Value::Username { id, name } => match name {
-            Some(name) => out.extend_from_slice(name.as_bytes()),
-            None => put(out, format_args!("{id}")),
-        },
+        Value::Username { name, .. } => {
+            out.extend_from_slice(name.as_deref().unwrap_or_default().as_bytes());
+        }
         Value::Stack(stack) => write_stack(stack, out),
         Value::Stats(s) => {
             let (count, average, total) = (s.count, s.average, s.total);

@@ -109,6 +109,19 @@ impl Function for SyscallName {
     }
 }
 
+/// `SIGRTMIN` of the GNU C library, which keeps two for itself, and `SIGRTMAX`.
+const FIRST_REAL_TIME: usize = 34;
+const MOST_SIGNAL: usize = 64;
+
+/// What the C library calls a signal.
+fn signal_text(number: usize) -> String {
+    match SIGNALS.get(number) {
+        Some(text) if !text.is_empty() => (*text).to_owned(),
+        _ if number >= FIRST_REAL_TIME => format!("Real-time signal {}", number - FIRST_REAL_TIME),
+        _ => format!("Unknown signal {number}"),
+    }
+}
+
 impl Function for SignalName {
     fn arity(&self) -> (usize, usize) {
         (1, 1)
@@ -119,6 +132,8 @@ impl Function for SignalName {
     }
 
     fn lower(&self, call: &hir::Call, b: &mut Builder<'_>) -> Operand {
-        lower(call, SIGNALS, "N/A", b)
+        let names: Vec<String> = (0..=MOST_SIGNAL).map(signal_text).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        lower(call, &names, "N/A", b)
     }
 }

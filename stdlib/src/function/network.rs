@@ -74,7 +74,14 @@ impl Function for Ntop {
         }
         let address = match &address.ty {
             Type::Int(_) | Type::Enum(_) => cx.integer(address, "ntop"),
-            ty if ty.is_absorbing() || bytes(ty).is_some_and(|n| n >= 4) => address,
+            ty if ty.is_absorbing() || matches!(bytes(ty), Some(4 | 16)) => address,
+            ty if bytes(ty).is_some() => {
+                let message = String::from("ntop() argument must be 4 or 16 bytes in size");
+                let here = format!("this has {} bytes", ty.size());
+                let help = "4 bytes are an address of version 4, 16 of version 6";
+                cx.complain(message, address.span, &here, help);
+                address
+            }
             ty => {
                 let kind = kind_name(ty);
                 let message = format!("ntop() expects an integer or array argument, got {kind}");

@@ -9,7 +9,7 @@ use rbt_compiler::pass::check::Check;
 use rbt_compiler::types::{Origin, Type};
 use rbt_compiler::vocabulary::{ArgumentKind, Function};
 use rbt_compiler::word::Word;
-use rbt_grammar::codes;
+use rbt_grammar::{Diagnostic, codes};
 use rbt_runtime::Error;
 use rbt_runtime::Record;
 use rbt_runtime::vocabulary::{Action, Context, Flow};
@@ -49,6 +49,15 @@ impl Function for Print {
             return Type::Void;
         };
         if let ExprKind::Map(map) = first.kind {
+            let is_stats = |ty: &Type| matches!(ty, Type::Aggregate(a) if a.word == "stats");
+            if arguments.len() > 0 && is_stats(&first.ty) {
+                let message = "print()'s top and div arguments are ignored when used on stats() \
+                               maps.";
+                let here = "a map of stats()";
+                let code = codes::UNNECESSARY;
+                let warning = Diagnostic::warning(code, message, call.span, here);
+                cx.report(warning.help("leave them out: `print(@m)`"));
+            }
             call.params.push(Param::Map(MapId(map.0)));
             for limit in arguments {
                 let value = cx.literal_int(&limit, "print");
@@ -66,8 +75,9 @@ impl Function for Print {
             return Type::Void;
         }
         if let Some(limit) = arguments.next() {
+            let provided = 2 + arguments.len();
             cx.complain(
-                String::from("print() takes top and div for whole maps only"),
+                format!("Non-map print() only takes 1 argument, {provided} found"),
                 limit.span,
                 "this belongs to a map",
                 "print the map: `print(@m, 5)`",

@@ -222,8 +222,7 @@ impl Infer<'_, '_> {
                 plural(fewest)
             )
         } else {
-            let arguments = if most == 1 { "argument" } else { "arguments" };
-            format!("{name}() takes up to {most} {arguments} ({given} provided)")
+            format!("{name}() takes up to {} ({given} provided)", plural(most))
         };
         self.report(
             Diagnostic::error(codes::ARITY, message, span, "called here")

@@ -88,6 +88,8 @@ impl Infer<'_, '_> {
             A::Sizeof(of) => {
                 let size = match self.type_of(of) {
                     Type::Aggregate(_) => 8,
+                    // It travels as a number; as a text it has this capacity.
+                    Type::TextNumber => 64,
                     ty => ty.size(),
                 };
                 Expr::int(i64::from(size), fold::literal_type(u64::from(size)), span)

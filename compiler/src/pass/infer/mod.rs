@@ -598,16 +598,25 @@ impl<'a, 't> Infer<'a, 't> {
                 declared.kind,
                 hir::DeclaredKind::PerCpuHash | hir::DeclaredKind::PerCpuLruHash
             );
-            if is_per_cpu && map.aggregate.is_none() {
+            let holds_slots = map.aggregate.is_some();
+            if is_per_cpu != holds_slots {
+                let (used, here, other) = if holds_slots {
+                    let here = "aggregations need a map for each CPU";
+                    ("percpuhash", here, "percpuhash")
+                } else {
+                    let here = "a map for each CPU holds aggregations only";
+                    ("hash", here, "hash")
+                };
+                let message = format!(
+                    "Incompatible map types. Type from declaration: {}. Type from value/key \
+                     type: {used}",
+                    declared.kind.name()
+                );
                 diagnostics.push(
-                    Diagnostic::error(
-                        codes::MAP_DECLARATION,
-                        "Incompatible map types. Type from declaration: percpuhash. Type from \
-                         value/key type: hash",
-                        span,
-                        "a map for each CPU holds aggregations only",
-                    )
-                    .help(format!("let @{} = hash({});", map.name, declared.entries)),
+                    Diagnostic::error(codes::MAP_DECLARATION, message, span, here).help(format!(
+                        "let @{} = {other}({});",
+                        map.name, declared.entries
+                    )),
                 );
             }
         }

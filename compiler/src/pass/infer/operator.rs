@@ -402,6 +402,14 @@ impl Infer<'_, '_> {
             };
             return Expr::int(i64::from(value), Type::Bool, span);
         }
+        // Of a text that travels as a number only a literal can be found among the numbers.
+        let is_numbered = |e: &Expr| matches!(e.ty, Type::Site | Type::TextNumber);
+        let (left, right) = if is_numbered(&right) && left.as_str().is_some() {
+            (right, left)
+        } else {
+            (left, right)
+        };
+        let is_among_numbers = is_numbered(&left) && right.as_str().is_some();
         let is_scalar = |ty: &Type| {
             matches!(
                 ty,
@@ -418,6 +426,7 @@ impl Infer<'_, '_> {
             (Type::Buffer(a), Type::Buffer(b)) => a == b,
             (Type::Stack(a), Type::Stack(b)) => a == b,
             (Type::UserSymbol, Type::UserSymbol) => true,
+            _ if is_among_numbers => true,
             (a, b) => is_scalar(a) && is_scalar(b),
         };
         // Records are compared by name, whatever their order.
@@ -432,6 +441,19 @@ impl Infer<'_, '_> {
         if !fits || !is_equality {
             let kinds_differ =
                 std::mem::discriminant(&left.ty) != std::mem::discriminant(&right.ty);
+            if let (Type::Array(..), Type::Array(..)) = (&left.ty, &right.ty)
+                && !fits
+            {
+                let message = "Only arrays of same size support comparison operators.";
+                let here = "their elements or their numbers of elements differ";
+                self.report(
+                    Diagnostic::error(codes::BAD_OPERAND, message, span, here)
+                        .label(left.span, format!("`{}`", left.ty))
+                        .label(right.span, format!("`{}`", right.ty))
+                        .help("compare element by element, or `memcmp()` as many bytes"),
+                );
+                return Expr::new(ExprKind::Zero, Type::Error, span);
+            }
             if kinds_differ || !fits {
                 return self.mismatch(op, &left, &right, span);
             }
