@@ -284,6 +284,8 @@ fn recipe(
         match code {
             Err(error) => out.diagnostics.push(backend_error(&error, clause.span)),
             Ok(code) => {
+                out.diagnostics
+                    .extend(too_many_maps(&code, &manifest, clause.span));
                 if let Some(entry) = code.first()
                     && let Some(slot) = manifest.programs.get_mut(planned.plan)
                 {
@@ -397,6 +399,46 @@ fn too_many_programs(programs: &[PlannedProgram], program: &hir::Program, out: &
             )),
         );
     }
+}
+
+/// Maps that the kernel lets one program use (`MAX_USED_MAPS`).
+const MOST_MAPS: usize = 64;
+
+fn too_many_maps(
+    code: &[backend::Code],
+    manifest: &artifact::Manifest,
+    clause: Span,
+) -> Option<Diagnostic> {
+    let mut used: Vec<u32> = code
+        .iter()
+        .flat_map(|function| &function.relocations)
+        .filter_map(|relocation| match relocation.target {
+            backend::RelocationTarget::Map(map) => Some(map.0),
+            _ => None,
+        })
+        .collect();
+    used.sort_unstable();
+    used.dedup();
+    // The data section is a map too.
+    let first_too_many = *used.get(MOST_MAPS - 1)?;
+    let map = manifest.maps.get(first_too_many as usize)?;
+    let span = if map.name.is_empty() {
+        clause
+    } else {
+        map.span
+    };
+    Some(
+        Diagnostic::error(
+            codes::TOO_LARGE,
+            format!(
+                "the clause uses {} maps and the kernel gives a program {MOST_MAPS}",
+                used.len() + 1
+            ),
+            span,
+            "one map too many",
+        )
+        .help("use one map with a name in its key, or split the clause into several"),
+    )
 }
 
 fn backend_error(error: &backend::BackendError, clause: Span) -> Diagnostic {

@@ -54,6 +54,23 @@ FLOOR = {
     "latency, two probes": "latency",
 }
 
+# Lengths of the scripts whose compilation is timed.
+CLAUSES = (10, 100, 1000, 10000)
+
+
+def clauses(count):
+    """A script of that many clauses, no two of them alike."""
+    clause = ENTER + """ /pid == {n} && comm != "x{n}"/ {{
+  @start{m}[tid] = nsecs;
+  $x = args.id + {n};
+  if ($x > 10) {{ @count[comm, $x] = count(); printf("%d %s %d\\n", pid, comm, $x); }}
+  @us{m} = hist(nsecs - @start{m}[tid]);
+}}
+"""
+    limits = "config = { max_probes = 100000; max_bpf_progs = 100000 }\n"
+    return limits + "".join(clause.format(n=n, m=n % 7) for n in range(count))
+
+
 # One line for each system call of the load.
 PRINTF = f'{ENTER} {{ printf("%d %s\\n", pid, comm); }}'
 

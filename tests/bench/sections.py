@@ -279,4 +279,55 @@ def keys(bench):
     pairs(table, [("peak", "MiB"), ("end", "ms"), ("keys", "shown")], bench)
 
 
-ALL = {"startup": startup, "size": size, "code": code, "cost": cost, "printf": printf, "keys": keys}
+def stages(bench, tracer, text):
+    """Microseconds of each stage of rbt's compiler, the quickest of many rounds; empty if it
+    refuses the script."""
+    path = bench.tool("compiled.bt")
+    with open(path, "w") as script:
+        script.write(text)
+    run = subprocess.run(tracer.argv("--mode", "compiler-bench", path), stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+    found = re.findall(r"^(.+): ([\d.]+) us$", run.stdout, re.MULTILINE)
+    if run.returncode or not found:
+        bench.note("compile", tracer, run.stderr.strip()[:200] or "no stages")
+        return {}
+    return {name: float(micros) for name, micros in found}
+
+
+def compile_(bench):
+    """From text to object: each stage for a tool of a hundred lines, both compilers from start
+    to end, and how the time grows with the script."""
+    ours, peer = bench.tracers
+    tool = open(os.path.join(os.path.dirname(__file__), "tool.bt")).read()
+    bench.finish([f"{ours.name}, {len(tool.splitlines())} lines", "us"],
+                 [[name, micros] for name, micros in stages(bench, ours, tool).items()])
+
+    # The whole process, which loads nothing: what remains beside the start is the compiler.
+    path = bench.tool("compiled.bt")
+    table = {name: collections.defaultdict(list) for name in ("start alone", "start and compile")}
+    for number in range(bench.rounds):
+        for tracer in bench.in_turn(number):
+            for name, arguments in (("start alone", ["--version"]),
+                                    ("start and compile", ["--mode", "codegen", path])):
+                began = time.monotonic()
+                run = subprocess.run(tracer.argv(*arguments), stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.PIPE, text=True)
+                took = (time.monotonic() - began) * 1000
+                if run.returncode:
+                    bench.note(name, tracer, run.stderr.strip()[:200])
+                else:
+                    table[name][tracer.name].append((took,))
+    pairs(table, [("wall", "ms")], bench)
+
+    rows = []
+    before = None
+    for count in scripts.CLAUSES:
+        micros = stages(bench, ours, scripts.clauses(count)).get("all")
+        each = micros / count if micros else None
+        rows.append([f"{count:,} clauses", micros / 1000 if micros else None, each,
+                     each / before if each and before else None])
+        before = each
+    bench.finish([f"{ours.name}, growth", "ms", "us a clause", "to the row above"], rows)
+
+
+ALL = {"startup": startup, "compile": compile_, "size": size, "code": code, "cost": cost, "printf": printf, "keys": keys}

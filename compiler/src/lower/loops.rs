@@ -315,7 +315,8 @@ impl Builder<'_> {
                 Some(home) => Some((id, *home)),
             })
             .collect();
-        let number = self.callbacks.len();
+        let number = self.begun;
+        self.begun += 1;
         let name = format!("{}_{name}{number}", self.symbol);
         let inner = FunctionBuilder::new(name, params, self.f.span);
         let outer = Outer {

@@ -54,6 +54,8 @@ pub struct Builder<'a> {
     f: FunctionBuilder,
     /// Finished callbacks; the entry becomes function 0.
     callbacks: Vec<crate::ir::Function>,
+    /// How many callbacks were begun: an inner one is finished before the one around it.
+    begun: usize,
     /// Where each scratch variable lives, by its number.
     homes: Vec<Home>,
     /// Values of fixed builtins computed so far, by scope.

@@ -151,6 +151,7 @@ pub fn lower_program(
         plan,
         f,
         callbacks: Vec::new(),
+        begun: 0,
         homes: vec![Home::None; clause.variables.len()],
         known: vec![HashMap::new()],
         loops: Vec::new(),

@@ -47,7 +47,8 @@ fn typed(b: &mut Builder<'_>) -> Operand {
 /// time. Since 5.17 (which brought `bpf_loop`) the kernel fills names with zeros; before, bytes
 /// after the NUL may be left of a longer name. Gives false where that cannot be done.
 fn copy_own_name(b: &mut Builder<'_>, to: Address) -> bool {
-    if !b.has(Feature::CurrentTaskBtf) || !b.has(Feature::Loop) {
+    // In a tuple behind a text the name may lie at any byte; the helper does not mind.
+    if !b.has(Feature::CurrentTaskBtf) || !b.has(Feature::Loop) || to.offset % 4 != 0 {
         return false;
     }
     let field = task_field(b.types(), "comm");

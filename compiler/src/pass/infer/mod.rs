@@ -80,6 +80,7 @@ pub fn run(program: &ast::Program, clauses: &[Probed<'_>], input: &Input<'_, '_>
         parameters: Vec::new(),
         defines: 0,
         loops: 0,
+        copies: 1,
         macro_spans: program
             .items
             .iter()
@@ -286,6 +287,8 @@ struct Infer<'a, 't> {
     parameters: Vec<Parameter>,
     defines: u32,
     loops: u32,
+    /// How often the statement that is walked will stand in the program.
+    copies: u64,
     /// Where macros are defined.
     macro_spans: Vec<Span>,
 }

@@ -11,6 +11,12 @@ use rbt_grammar::ast::{self, StatementKind};
 use rbt_grammar::{Diagnostic, Span, codes};
 use std::rc::Rc;
 
+/// Loops inside loops: the kernel gives a program eight frames, and the first is its own.
+const MOST_LOOPS: u32 = 7;
+
+/// Copies of a body that `unroll` inside `unroll` may make.
+const MOST_COPIES: u64 = 10_000;
+
 impl Infer<'_, '_> {
     /// A clause's action: its last expression is a statement like any other.
     pub(super) fn action(&mut self, block: &ast::Block) -> Vec<Stmt> {
@@ -108,6 +114,7 @@ impl Infer<'_, '_> {
                 );
                 let condition = self.condition(condition);
                 self.loops += 1;
+                self.check_loops(span);
                 let body = self.block(body);
                 self.loops -= 1;
                 StmtKind::While { condition, body }
@@ -732,19 +739,50 @@ impl Infer<'_, '_> {
         })
     }
 
+    /// Each loop in a loop is a call for the kernel, and it allows only so many.
+    fn check_loops(&mut self, span: Span) {
+        if self.loops == MOST_LOOPS + 1 {
+            self.report(
+                Diagnostic::error(
+                    codes::TOO_LARGE,
+                    format!("loops can be nested {MOST_LOOPS} deep"),
+                    span,
+                    "one loop too deep",
+                )
+                .help("the kernel gives a program no more calls inside calls; unroll() needs none"),
+            );
+        }
+    }
+
+    /// Counts the copies of a body: those inside copies multiply.
     fn unroll(&mut self, count: &ast::Expr, body: &ast::Block, span: Span) -> Option<Stmt> {
         let times = self.expr(count);
         let message = match times.as_int() {
             None => "invalid unroll value",
             Some(n) if n < 1 => "unroll minimum value is 1",
             Some(n) if n > 100 => "unroll maximum value is 100",
+            Some(n) if self.copies.saturating_mul(n.unsigned_abs()) > MOST_COPIES => {
+                self.report(
+                    Diagnostic::error(
+                        codes::TOO_LARGE,
+                        format!("unroll() inside unroll() makes more than {MOST_COPIES} copies"),
+                        count.span,
+                        "too many copies of the body",
+                    )
+                    .help("use `for ($i : 0..n) { … }` for one of them"),
+                );
+                return None;
+            }
             Some(n) => {
+                let outside = self.copies;
+                self.copies = outside.saturating_mul(n.unsigned_abs());
                 let copies = (0..n)
                     .map(|_| Stmt {
                         kind: StmtKind::Block(self.block(body)),
                         span,
                     })
                     .collect();
+                self.copies = outside;
                 return Some(Stmt {
                     kind: StmtKind::Block(copies),
                     span,
@@ -900,6 +938,7 @@ impl Infer<'_, '_> {
             known.is_fixed = true;
             infer.changed |= is_new;
             infer.loops += 1;
+            infer.check_loops(variable.span);
             let body = infer.block(body);
             infer.loops -= 1;
             (id, body)
