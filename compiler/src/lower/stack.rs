@@ -71,7 +71,12 @@ impl Builder<'_> {
             // Frames are hashed in pairs of words.
             let whole = size.next_multiple_of(16);
             let frames = b.temporary(whole, "the frames of a stack");
-            b.zero(frames.plus(i32::try_from(size).unwrap_or(0)), whole - size);
+            if matches!(frames.base, Base::Frame(_)) {
+                // Raw tracepoints of older kernels want to see it written before.
+                b.zero(frames, whole);
+            } else {
+                b.zero(frames.plus(i32::try_from(size).unwrap_or(0)), whole - size);
+            }
             let mut flags = 0;
             if kind.is_user {
                 flags |= USER_STACK;
@@ -193,8 +198,9 @@ impl Builder<'_> {
         let done = self.f.label();
         self.f.jump(go);
         self.f.at(go);
-        let (left, right) = (Operand::Reg(at), Operand::Reg(got));
-        self.f.branch(Comparison::Less, left, right, next, done);
+        // In this order: older verifiers see the end only if what they know stands on the right.
+        let (left, right) = (Operand::Reg(got), Operand::Reg(at));
+        self.f.branch(Comparison::Greater, left, right, next, done);
         self.f.at(next);
         let place = self.alu(AluOp::Add, start, at);
         let place = Address::reg(self.in_reg(place));

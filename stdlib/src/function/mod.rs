@@ -76,6 +76,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &bytes::Bswap,
     &stacks::Kstack,
     &stacks::Ustack,
+    &stacks::DwUstack,
     &symbols::Ksym,
     &symbols::Usym,
     &symbols::Kaddr,

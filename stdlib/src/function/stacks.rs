@@ -11,6 +11,7 @@ use rbt_compiler::lower::Builder;
 use rbt_compiler::pass::check::Check;
 use rbt_compiler::types::{Stack, Type};
 use rbt_compiler::vocabulary::{ArgumentKind, Function, Needs};
+use rbt_grammar::codes;
 use rbt_runtime::vocabulary::{Action, Context, Flow};
 use rbt_runtime::{Error, Record};
 
@@ -51,6 +52,41 @@ word! {
             "BEGIN { print(ustack(raw, 3)); }",
         ],
         kernel: "",
+    }
+}
+
+word! {
+    /// `dw_ustack`
+    DwUstack = "dw_ustack" {
+        usage: ["dw_ustack -> ustack", "dw_ustack(mode) -> ustack", "dw_ustack(mode, limit) -> ustack"],
+        summary: "A user stack unwound by tables of the program: rbt does not have it.",
+        details: "A clause that names it is refused. `ustack` follows frame pointers: build the \
+                  program with -fno-omit-frame-pointer.",
+        examples: [],
+        kernel: "",
+    }
+}
+
+impl Function for DwUstack {
+    fn arity(&self) -> (usize, usize) {
+        (0, 2)
+    }
+
+    fn argument(&self, _: usize) -> ArgumentKind {
+        ArgumentKind::Name
+    }
+
+    fn is_value(&self) -> bool {
+        true
+    }
+
+    fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
+        let message =
+            String::from("dw_ustack() is not there: stacks are followed by frame pointers");
+        let help = "use `ustack`, and build the program with -fno-omit-frame-pointer";
+        let here = "needs tables of the program";
+        cx.complain_as(codes::UNWINDING, message, call.span, here, help);
+        Type::Error
     }
 }
 
