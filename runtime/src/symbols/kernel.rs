@@ -6,6 +6,9 @@ use rbt_compiler::target::TargetError;
 
 use crate::host::reason;
 
+/// Bytes of compiled code that no BPF program has more of.
+const LARGEST_PROGRAM: u64 = 1 << 22;
+
 const PATH: &str = "/proc/kallsyms";
 
 /// The kernel's symbols.
@@ -73,11 +76,14 @@ impl KernelSymbols {
         {
             index -= 1;
         }
-        // Past the last symbol there is nothing that could hold it.
-        if after == self.entries.len() && address > start {
+        let name = self.name(self.entries.get(index)?);
+        // Past the last symbol there is nothing that could hold it, unless that is a program
+        // of rbt's own kind, which the kernel lists last.
+        let is_last = after == self.entries.len() && address > start;
+        if is_last && !(name.starts_with("bpf_prog_") && address - start < LARGEST_PROGRAM) {
             return None;
         }
-        Some((self.name(self.entries.get(index)?), address - start))
+        Some((name, address - start))
     }
 
     /// The address of the symbol of that name.
@@ -118,6 +124,9 @@ mod tests {
         assert_eq!(symbols.at(0xffff_8000), Some(("second", 0)));
         assert_eq!(symbols.at(0xffff_6fff), None);
         assert_eq!(symbols.at(0xffff_9001), None);
+        let symbols = KernelSymbols::parse(String::from("9000 t bpf_prog_1_begin\t[bpf]\n"));
+        assert_eq!(symbols.at(0x9010), Some(("bpf_prog_1_begin", 0x10)));
+        let symbols = KernelSymbols::parse(text.to_owned());
         assert_eq!(symbols.address_of("end"), Some(0xffff_9000));
         assert_eq!(symbols.address_of("nothing"), None);
     }
