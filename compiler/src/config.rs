@@ -32,6 +32,8 @@ pub struct Config {
     pub on_stack_limit: u64,
     /// Bytes of verifier log.
     pub log_size: u64,
+    /// Whether a probe may be reached by a cheaper way of another kind.
+    pub cheaper_probes: bool,
     /// The licence that programs declare; some helpers are only for `GPL` and the like.
     pub license: &'static str,
     /// Names of C++ and Rust symbols are shown as in the source.
@@ -114,6 +116,7 @@ impl Default for Config {
             perf_rb_pages: 0,
             on_stack_limit: 128,
             log_size: 1_000_000,
+            cheaper_probes: true,
             license: "GPL",
             cpp_demangle: true,
             cache_user_symbols: SymbolCache::Automatic,
@@ -313,6 +316,14 @@ pub const TABLE: &[Row] = &[
         doc: "bytes of an object that may lie in the frame (default 128; advisory)",
         set: |c, v| {
             c.on_stack_limit = number("on_stack_limit", v)?;
+            Ok(())
+        },
+    },
+    Row {
+        name: "cheaper_probes",
+        doc: "reach probes by a cheaper way where the results are the same (default true)",
+        set: |c, v| {
+            c.cheaper_probes = boolean("cheaper_probes", v)?;
             Ok(())
         },
     },

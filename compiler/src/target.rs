@@ -46,6 +46,9 @@ pub trait Target {
     /// that nothing else can be traced.
     fn has_own_functions(&self) -> bool;
 
+    /// Whether a function, by its number in the kernel's BTF, takes a program at its entry.
+    fn takes_program(&self, function: u32) -> bool;
+
     /// Whether a module is loaded.
     fn has_module(&self, name: &str) -> bool;
 

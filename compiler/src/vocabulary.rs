@@ -89,6 +89,8 @@ pub struct Needs {
     pub function: bool,
     /// Where the probe is, when it is compiled: a program for each place.
     pub one_place: bool,
+    /// Programs of the probe's own kind: no cheaper way, though it would do.
+    pub own_kind: bool,
 }
 
 impl Needs {
@@ -104,6 +106,7 @@ impl Needs {
             result: self.result | other.result,
             function: self.function | other.function,
             one_place: self.one_place | other.one_place,
+            own_kind: self.own_kind | other.own_kind,
         }
     }
 }

@@ -314,6 +314,10 @@ impl Target for Host {
         self.files.traceable_functions.is_some()
     }
 
+    fn takes_program(&self, function: u32) -> bool {
+        features::takes_program(function)
+    }
+
     fn has_module(&self, name: &str) -> bool {
         functions::has_module(name)
     }

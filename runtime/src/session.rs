@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use rbt_compiler::artifact::{
-    Artifact, AttachTarget, Attachment, MapId, MapRole, MissingProbes, When,
+    Artifact, AttachTarget, Attachment, MapId, MapRole, MissingProbes, Side, When,
 };
 use rbt_grammar::codes;
 use rbt_grammar::diagnostic::{Diagnostic, Severity};
@@ -423,6 +423,12 @@ impl<'a> Session<'a> {
             for attachment in program.attachments {
                 match program.attach(attachment, host, scope) {
                     Ok(links) => {
+                        self.clock.note(|| {
+                            let sites = &self.report.decoder.manifest.sites;
+                            let site = sites.get(attachment.site.0 as usize);
+                            let text = site.map_or("", |site| site.text.as_str());
+                            format!("{text}: attached by {}", way(&attachment.target))
+                        });
                         self.links.extend(links);
                         self.attached += u64::from(attachment.count);
                     }
@@ -576,6 +582,26 @@ impl Report<'_> {
     }
 }
 
+/// The way a program reaches a place.
+fn way(target: &AttachTarget) -> &'static str {
+    match target {
+        AttachTarget::TestRun => "run by the tracer",
+        AttachTarget::Tracepoint { .. } => "a perf event of the tracepoint",
+        AttachTarget::RawTracepoint { .. } => "the raw tracepoint",
+        AttachTarget::Kprobe { .. } => "a perf event of a kprobe",
+        AttachTarget::KprobeMulti { .. } => "one kprobe.multi link for all",
+        AttachTarget::Function {
+            side: Side::Entry, ..
+        } => "fentry",
+        AttachTarget::Function {
+            side: Side::Return, ..
+        } => "fexit",
+        AttachTarget::Iterator { .. } => "an iterator",
+        AttachTarget::Watchpoint { .. } => "a hardware breakpoint",
+        _ => "a perf event",
+    }
+}
+
 /// A place without a site's text, for messages.
 fn shown_target(target: &AttachTarget, provider: &str) -> String {
     match target {
@@ -677,6 +703,13 @@ impl Phases {
     fn new(is_verbose: bool) -> Phases {
         Phases {
             last: is_verbose.then(Instant::now),
+        }
+    }
+
+    /// Says something while the steps are shown.
+    fn note(&self, text: impl FnOnce() -> String) {
+        if self.last.is_some() {
+            eprintln!("{}", text());
         }
     }
 

@@ -626,6 +626,26 @@ impl Builder<'_> {
         }
     }
 
+    /// The 8 bytes of the arguments that begin at byte `at`, as the route has them; zero if it
+    /// has none there.
+    pub fn slot(&mut self, at: u32) -> Operand {
+        let source = match &self.route.arguments {
+            ArgumentAccess::Mapped(all) => all.iter().find(|m| m.at == at).map(|m| m.from),
+            ArgumentAccess::InContext => Some(ArgumentSource::Context(at)),
+            ArgumentAccess::None => None,
+        };
+        source.map_or(Operand::Imm(0), |source| self.source_value(source))
+    }
+
+    /// The last 8 bytes of the arguments: where functions return, the result.
+    pub fn last_slot(&mut self) -> Operand {
+        let at = match &self.route.arguments {
+            ArgumentAccess::Mapped(all) => all.last().map_or(0, |m| m.at),
+            _ => 0,
+        };
+        self.slot(at)
+    }
+
     /// The 8 bytes of a source.
     pub(super) fn source_value(&mut self, source: ArgumentSource) -> Operand {
         let base = self.context;

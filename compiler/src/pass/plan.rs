@@ -17,7 +17,7 @@ use crate::lower::{KEPT_BYTES, MapPlan, Plan};
 use crate::structs::TypeTable;
 use crate::target::{Feature, Target};
 use crate::types::Type;
-use crate::vocabulary::{PidFilter, Route, SiteSource};
+use crate::vocabulary::{Needs, PidFilter, Route, SiteSource};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// `BPF_F_NO_PREALLOC` of `linux/bpf.h`.
@@ -208,7 +208,11 @@ fn programs(
         known.entry(site.text.clone()).or_insert(number);
     }
     for (index, clause) in program.clauses.iter().enumerate() {
-        for route in clause.provider.routes(&clause.places, clause.needs, target) {
+        let needs = Needs {
+            own_kind: clause.needs.own_kind || !program.config.cheaper_probes,
+            ..clause.needs
+        };
+        for route in clause.provider.routes(&clause.places, needs, target) {
             let places = route.places.iter();
             let sites: Vec<Site> = places
                 .map(|place| match clause.places.get(*place) {

@@ -100,6 +100,12 @@ fn tries_helper(host: &Host, functions: &[&str], helper: i32) -> bool {
     !log.is_empty() && !is_unknown
 }
 
+/// Whether a function takes a program at its entry, as far as loading tells.
+pub(super) fn takes_program(function: u32) -> bool {
+    let insns = [insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)];
+    load_tracing(sys::TRACE_FENTRY, function, &insns, None).is_ok()
+}
+
 /// Loads a program of type tracing.
 fn load_tracing(
     attach_type: u32,

@@ -166,6 +166,9 @@ impl Builtin for ReturnValue {
         if let Some(field) = result(b.probe(), b.types()) {
             return b.argument(&field);
         }
+        if b.route().kind == ProgramKind::Tracing {
+            return b.last_slot();
+        }
         let arch = b.target().arch();
         register(b, arch.result)
     }

@@ -82,6 +82,8 @@ const ARGUMENTS: Needs = Needs {
     result: false,
     one_place: false,
     function: false,
+    own_kind: false,
+    one_place: false,
 };
 
 impl Function for Path {

@@ -180,17 +180,79 @@ fn is_refused(btf: &Btf, ty: TypeId) -> bool {
     )
 }
 
+/// Functions that programs themselves call, or that run while they hold something: a program
+/// there, unlike a kprobe's, would be run by programs.
+const USED_BY_PROGRAMS: &[&str] = &[
+    "alloc", "atomic", "bpf", "clock", "copy_", "free", "htab", "irq", "kmem", "ktime", "lock",
+    "mem", "nmi", "percpu", "perf_", "preempt", "probe", "rand", "rcu", "ring", "seq_", "slab",
+    "softirq", "strncpy", "trace", "trap", "wake", "work",
+];
+
+/// The same places reached by type instead of by kprobes, where that gives the same: for
+/// each, all that is needed of a function is its arguments and its result as plain numbers.
+pub(super) fn instead_of_kprobes(
+    side: Side,
+    places: &[&str],
+    needs: Needs,
+    target: &dyn Target,
+) -> Option<Vec<Route>> {
+    let btf = target.btf().ok()?;
+    if !target.has(Feature::Tracing) || !target.has(Feature::FunctionArguments) {
+        return None;
+    }
+    let route = |(index, name): (usize, &&str)| -> Option<Route> {
+        if USED_BY_PROGRAMS.iter().any(|word| name.contains(word)) {
+            return None;
+        }
+        let (function, slots) = attachable(btf, name)?;
+        let is_void = btf.result(function)? == TypeId::VOID;
+        let lacks = u32::from(needs.numbered) > slots || (needs.result && is_void);
+        if lacks || !target.takes_program(function.0) {
+            return None;
+        }
+        let word = match side {
+            Side::Entry => "fentry",
+            Side::Return => "fexit",
+        };
+        let target = AttachTarget::Function {
+            type_id: function.0,
+            function: (*name).to_owned(),
+            side,
+        };
+        Some(Route {
+            kind: ProgramKind::Tracing,
+            section: format!("{word}/{name}"),
+            name: (*name).to_owned(),
+            places: vec![index],
+            attachments: vec![(target, 0, 1)],
+            pid_filter: PidFilter::Test,
+            arguments: ArgumentAccess::Mapped(mapped(function, btf, true, true)),
+            site: SiteSource::Single,
+        })
+    };
+    places.iter().enumerate().map(route).collect()
+}
+
 /// Where the slots of a function's arguments are: in the context, or had by a helper where
 /// the kernel would refuse the load.
-pub(super) fn slots(function: TypeId, btf: &Btf, target: &dyn Target) -> Vec<MappedArgument> {
+fn slots(function: TypeId, btf: &Btf, target: &dyn Target) -> Vec<MappedArgument> {
+    mapped(function, btf, target.has(Feature::FunctionArguments), false)
+}
+
+/// The same. As plain numbers, pointers are had by the helper too: what is loaded from the
+/// context the kernel does not let be computed with.
+fn mapped(function: TypeId, btf: &Btf, has_helper: bool, is_plain: bool) -> Vec<MappedArgument> {
+    let is_refused = |ty| {
+        let is_pointer = matches!(btf.resolved(ty), BtfType::Pointer(_));
+        (is_plain && is_pointer) || is_refused(btf, ty)
+    };
     let mut slots = Vec::new();
     let mut number = 0;
-    let has_helper = target.has(Feature::FunctionArguments);
     for (_, ty) in btf.parameters(function) {
         let count = btf.size_of(ty).unwrap_or(0).div_ceil(SLOT);
         for _ in 0..count {
             let at = number * SLOT;
-            let from = if has_helper && is_refused(btf, ty) {
+            let from = if has_helper && is_refused(ty) {
                 ArgumentSource::Helper(number)
             } else {
                 ArgumentSource::Context(at)
@@ -202,7 +264,7 @@ pub(super) fn slots(function: TypeId, btf: &Btf, target: &dyn Target) -> Vec<Map
     let result = btf.result(function);
     let at = number * SLOT;
     let from = match result {
-        Some(ty) if has_helper && is_refused(btf, ty) => ArgumentSource::HelperForResult,
+        Some(ty) if has_helper && is_refused(ty) => ArgumentSource::HelperForResult,
         _ => ArgumentSource::Context(at),
     };
     slots.push(MappedArgument { at, from });

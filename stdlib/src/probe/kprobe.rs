@@ -4,7 +4,7 @@ use super::number::number;
 use super::wildcard::{has_pattern, matches};
 use super::{malformed, unanswered, wrong_parts};
 use crate::word::word;
-use rbt_compiler::artifact::{AttachTarget, ProgramKind};
+use rbt_compiler::artifact::{AttachTarget, ProgramKind, Side};
 use rbt_compiler::btf::Btf;
 use rbt_compiler::structs::TypeTable;
 use rbt_compiler::target::{Feature, Target, TargetError};
@@ -346,6 +346,9 @@ fn routes(
             .filter_map(|index| singly(name, is_return, vec![index], places, needs, target))
             .collect();
     }
+    if let Some(routes) = cheaper(is_return, places, needs, target) {
+        return routes;
+    }
     let all = 0..places.len();
     let mut plain: Vec<usize> = all
         .clone()
@@ -363,6 +366,29 @@ fn routes(
     routes.extend(singly(name, is_return, others, places, needs, target));
     routes.sort_by_key(|route| route.places.first().copied());
     routes
+}
+
+/// Most places that are each worth a load of their own.
+const WORTH_LOADS: usize = 4;
+
+/// The places by type, which costs less per event, where nothing else is needed of a kprobe.
+fn cheaper(
+    is_return: bool,
+    places: &[Place],
+    needs: Needs,
+    target: &dyn Target,
+) -> Option<Vec<Route>> {
+    let is_kprobe_only = needs.context || needs.kernel_stack || needs.own_kind;
+    if is_kprobe_only || places.len() > WORTH_LOADS || target.has_own_functions() {
+        return None;
+    }
+    let points: Vec<Point<'_>> = places.iter().map(Point::of).collect();
+    if !points.iter().all(Point::is_plain) {
+        return None;
+    }
+    let side = if is_return { Side::Return } else { Side::Entry };
+    let names: Vec<&str> = points.iter().map(|point| point.function).collect();
+    super::fentry::instead_of_kprobes(side, &names, needs, target)
 }
 
 fn access(needs: Needs, is_return: bool, target: &dyn Target) -> ArgumentAccess {

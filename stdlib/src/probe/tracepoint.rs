@@ -206,7 +206,7 @@ impl Ways {
     fn of(places: &[Place], needs: Needs) -> Ways {
         let mut ways = Ways::default();
         // Only a perf event has all of a record in memory, or a context of its kind.
-        let is_perf_only = needs.arguments_in_memory || needs.context;
+        let is_perf_only = needs.arguments_in_memory || needs.context || needs.own_kind;
         for (index, place) in places.iter().enumerate() {
             let (category, event) = names(place);
             let is_syscall = category == "syscalls";
