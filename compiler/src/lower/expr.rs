@@ -632,7 +632,7 @@ impl Builder<'_> {
         let source = match &self.route.arguments {
             ArgumentAccess::Mapped(all) => all.iter().find(|m| m.at == at).map(|m| m.from),
             ArgumentAccess::InContext => Some(ArgumentSource::Context(at)),
-            ArgumentAccess::None => None,
+            ArgumentAccess::Operands(_) | ArgumentAccess::None => None,
         };
         source.map_or(Operand::Imm(0), |source| self.source_value(source))
     }

@@ -80,7 +80,6 @@ const ARGUMENTS: Needs = Needs {
     kernel_stack: false,
     numbered: 0,
     result: false,
-    one_place: false,
     function: false,
     own_kind: false,
     one_place: false,
