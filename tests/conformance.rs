@@ -173,7 +173,10 @@ fn every_word_has_a_rule() {
     // Words of the language itself are of any kind; a family has rules for its first and last.
     let everywhere: BTreeSet<String> = rows.iter().flat_map(|row| words_of(&row.feature)).collect();
     for page in rbt_stdlib::pages() {
-        let family = format!("{}0", page.name.trim_end_matches(|c: char| c.is_ascii_digit()));
+        let family = format!(
+            "{}0",
+            page.name.trim_end_matches(|c: char| c.is_ascii_digit())
+        );
         let is_known = everywhere.contains(page.name) || everywhere.contains(&family);
         if page.kind == rbt_stdlib::Kind::Macro && !is_known {
             missing.push(format!("macro {}", page.name));

@@ -139,6 +139,15 @@ impl TypeTable<'_> {
             .collect()
     }
 
+    /// Whether a member of a script's struct is one that the language has no values of.
+    pub(super) fn is_float(&self, number: u32, name: &str) -> bool {
+        let definition = self.script.get(number as usize);
+        definition.is_some_and(|definition| {
+            let mut members = definition.members.iter();
+            members.any(|m| &*m.name == name && matches!(m.ty, CType::Float(_)))
+        })
+    }
+
     /// The type that a definition means.
     pub(super) fn script_type(&self, ty: &CType, space: Space) -> Type {
         match ty {

@@ -4,7 +4,7 @@
 
 use super::{MOST_MEMBERS, MOST_NESTED, TypeTable};
 use crate::artifact::{FieldShape, MapId, Shape};
-use crate::types::{Encoding, Space, Stack, StructRef, Type, layout};
+use crate::types::{Encoding, Origin, Space, Stack, StructRef, Type, layout};
 
 impl TypeTable<'_> {
     /// How a value of `ty` lies in bytes and what it means. `stack_map` says which map holds
@@ -98,12 +98,17 @@ impl Walk<'_> {
 
     fn members(&self, of: &StructRef, nested: u32, budget: &mut usize) -> Vec<FieldShape> {
         let fields = self.table.fields(of, Space::Kernel);
+        let is_float = |name: &str| match of.origin {
+            Origin::Script(number) => self.table.is_float(number, name),
+            Origin::Kernel(_) | Origin::Probe(_) => false,
+        };
         fields
             .into_iter()
             .map(|field| FieldShape {
                 name: field.name.to_string(),
                 offset: field.offset,
                 shape: match field.encoding {
+                    _ if is_float(&field.name) => Shape::None,
                     Encoding::Plain => self.shape(&field.ty, nested, budget),
                     // The word that says where the data is: the data itself is elsewhere.
                     Encoding::DataLocation | Encoding::RelativeLocation => Shape::Int {

@@ -30,6 +30,14 @@ word! {
     }
 }
 
+/// Whether a tuple has a part that is no value: `("a", ())`.
+fn has_nothing(ty: &Type) -> bool {
+    match ty {
+        Type::Tuple(parts) => parts.is_empty() || parts.iter().any(has_nothing),
+        _ => false,
+    }
+}
+
 impl Function for Print {
     fn arity(&self) -> (usize, usize) {
         (1, 3)
@@ -84,7 +92,9 @@ impl Function for Print {
             );
         }
         let value = match &first.ty {
-            Type::Void | Type::Tuple(_) if first.ty.size() == 0 => {
+            ty if ty.size() == 0 && matches!(ty, Type::Void | Type::Tuple(_))
+                || has_nothing(ty) =>
+            {
                 let message = String::from("none type passed to print() is not printable");
                 cx.complain(message, first.span, "this has no value", "");
                 first
