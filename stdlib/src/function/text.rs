@@ -106,8 +106,8 @@ impl Function for Str {
         match (limit, length) {
             (Some(limit), Some(length)) if limit > most => {
                 let message = format!(
-                    "length param ({limit}) in str() exceeds max_strlen ({most}), the smaller of \
-                     the two is used"
+                    "length param ({limit}) is too long and will be shortened to {most} bytes (see \
+                     BPFTRACE_MAX_STRLEN)"
                 );
                 let code = codes::BAD_ARGUMENT;
                 let warning = Diagnostic::warning(code, message, length.span, "too long");
