@@ -4,6 +4,7 @@
 //! answer never changes during a compilation. The compiler asks nothing else of the world.
 
 use crate::arch::Arch;
+use crate::artifact::ProgramKind;
 use crate::binary::Binary;
 use crate::btf::Btf;
 use std::fmt;
@@ -48,6 +49,9 @@ pub trait Target {
 
     /// Whether a function, by its number in the kernel's BTF, takes a program at its entry.
     fn takes_program(&self, function: u32) -> bool;
+
+    /// Whether programs of a kind may call a function of the kernel.
+    fn may_call(&self, kind: ProgramKind, function: &str) -> bool;
 
     /// Whether a module is loaded.
     fn has_module(&self, name: &str) -> bool;

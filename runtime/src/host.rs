@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rbt_compiler::arch::Arch;
+use rbt_compiler::artifact::ProgramKind;
 use rbt_compiler::binary::Binary;
 use rbt_compiler::btf::Btf;
 use rbt_compiler::target::{Feature, Header, PidNamespace, Target, TargetError, TracedProcess};
@@ -316,6 +317,10 @@ impl Target for Host {
 
     fn takes_program(&self, function: u32) -> bool {
         features::takes_program(function)
+    }
+
+    fn may_call(&self, kind: ProgramKind, function: &str) -> bool {
+        features::may_call(kind, function, self)
     }
 
     fn has_module(&self, name: &str) -> bool {

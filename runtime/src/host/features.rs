@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use aya_obj::generated::bpf_insn;
+use rbt_compiler::artifact::ProgramKind;
 use rbt_compiler::target::{Feature, Target};
 
 use super::Host;
@@ -104,6 +105,49 @@ fn tries_helper(host: &Host, functions: &[&str], helper: i32) -> bool {
 pub(super) fn takes_program(function: u32) -> bool {
     let insns = [insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)];
     load_tracing(sys::TRACE_FENTRY, function, &insns, None).is_ok()
+}
+
+/// Whether a program of that kind may call a function of the kernel: its verifier has another
+/// complaint about a call without arguments than that.
+pub(super) fn may_call(kind: ProgramKind, function: &str, host: &Host) -> bool {
+    const KERNEL_FUNCTION: u8 = 2;
+    let Ok(btf) = host.btf() else { return false };
+    let find = |name: &str| btf.find_function(name);
+    let Some(function) = find(function) else {
+        return false;
+    };
+    let insns = [
+        insn(0x85, 0, KERNEL_FUNCTION, 0, function.0.cast_signed()),
+        insn(0xb7, 0, 0, 0, 0),
+        insn(0x95, 0, 0, 0, 0),
+    ];
+    let is_tracing = kind == ProgramKind::Tracing;
+    let place = ["bpf_fentry_test1", "vfs_read"]
+        .iter()
+        .find_map(|n| find(n));
+    let spec = ProgramSpec {
+        kind: kind as u32,
+        name: "rbt_probe",
+        insns: &insns,
+        license: c"GPL",
+        expected_attach_type: if is_tracing { sys::TRACE_FENTRY } else { 0 },
+        attach_btf_id: place.filter(|_| is_tracing).map_or(0, |place| place.0),
+        ..ProgramSpec::default()
+    };
+    let mut log = vec![0; 4096];
+    if sys::prog_load(&spec, Some(&mut log)).is_ok() {
+        return true;
+    }
+    log.retain(|byte| *byte != 0);
+    let log = String::from_utf8_lossy(&log);
+    let refusals = [
+        "not allowed",
+        "reserved field",
+        "invalid func",
+        "unknown opcode",
+        "not supported",
+    ];
+    !log.is_empty() && !refusals.iter().any(|words| log.contains(words))
 }
 
 /// Loads a program of type tracing.

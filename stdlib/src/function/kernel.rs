@@ -3,6 +3,7 @@
 
 use super::typed::typed_pointer;
 use crate::word::word;
+use rbt_compiler::artifact::ProgramKind;
 use rbt_compiler::hir::{self, ExprKind};
 use rbt_compiler::ir::{Address, Operand, helpers};
 use rbt_compiler::lower::{Builder, Fill};
@@ -264,5 +265,48 @@ impl Function for KfuncExist {
         let btf = cx.types.btf();
         let is_there = btf.is_some_and(|btf| btf.find_function(&name).is_some());
         Some(ExprKind::Int(i64::from(is_there)))
+    }
+}
+
+word! {
+    /// `kfunc_allowed`
+    KfuncAllowed = "kfunc_allowed" {
+        usage: ["kfunc_allowed(\"name\") -> bool"],
+        summary: "Whether a program of this probe may call a function of the kernel.",
+        details: "Known when the script is compiled: the kernel is asked.",
+        examples: ["BEGIN { print(kfunc_allowed(\"bpf_rdonly_cast\")); }"],
+        kernel: "",
+    }
+}
+
+/// The kind of the programs of a probe.
+fn program_kind(cx: &Check<'_, '_>) -> ProgramKind {
+    match cx.probe.provider.name() {
+        "kprobe" | "kretprobe" | "uprobe" | "uretprobe" | "usdt" => ProgramKind::Kprobe,
+        "tracepoint" => ProgramKind::Tracepoint,
+        "fentry" | "fexit" | "iter" => ProgramKind::Tracing,
+        "bench" => ProgramKind::Xdp,
+        "begin" | "end" | "self" | "test" | "rawtracepoint" => ProgramKind::RawTracepoint,
+        _ => ProgramKind::PerfEvent,
+    }
+}
+
+impl Function for KfuncAllowed {
+    fn arity(&self) -> (usize, usize) {
+        (1, 1)
+    }
+
+    fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
+        if let Some(name) = call.arguments.first().cloned() {
+            cx.literal_text(&name, "kfunc_allowed");
+        }
+        Type::Bool
+    }
+
+    fn fold(&self, call: &hir::Call, cx: &mut Check<'_, '_>) -> Option<ExprKind> {
+        let name = call.arguments.first()?.as_str()?;
+        let name = String::from_utf8_lossy(name);
+        let may = cx.target.may_call(program_kind(cx), &name);
+        Some(ExprKind::Int(i64::from(may)))
     }
 }

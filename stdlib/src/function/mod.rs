@@ -87,6 +87,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &kernel::SocketCookie,
     &kernel::Override,
     &kernel::KfuncExist,
+    &kernel::KfuncAllowed,
     &network::Ntop,
     &network::Pton,
     &network::Macaddr,
