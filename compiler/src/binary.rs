@@ -3,8 +3,10 @@
 //! Addresses are those the file itself states (virtual addresses before any relocation);
 //! offsets count bytes from the file's start, which is how the kernel wants places to be named.
 
+use crate::btf::{Btf, TypeId};
 use crate::target::TargetError;
 use std::fmt;
+use std::rc::Rc;
 
 /// An executable or a library.
 pub trait Binary: fmt::Debug {
@@ -30,6 +32,10 @@ pub trait Binary: fmt::Debug {
     ///
     /// Errors: its notes make no sense.
     fn markers(&self) -> Result<Vec<Marker>, TargetError>;
+
+    /// The parameters of the function that begins at an address; `None` if the file has no
+    /// debug information about it.
+    fn signature(&self, address: u64) -> Option<Rc<Signature>>;
 
     /// The first function or object of that name.
     fn symbol(&self, name: &str, kind: SymbolKind) -> Option<Place> {
@@ -104,4 +110,13 @@ pub struct Marker {
     pub semaphore: Option<u64>,
     /// Where the arguments are, as the assembler wrote it: `-4@%edi 8@-16(%rbp)`.
     pub arguments: String,
+}
+
+/// What a function takes and returns, by types of its own.
+#[derive(Debug)]
+pub struct Signature {
+    /// The types.
+    pub types: Btf,
+    /// Among them, the function's prototype.
+    pub prototype: TypeId,
 }

@@ -112,6 +112,8 @@ pub struct StructRef {
 pub enum Origin {
     /// In the kernel's BTF, by type id.
     Kernel(u32),
+    /// In the debug information of a program, by its number and the type's.
+    Program(u32, u32),
     /// In the script's own definitions, by number.
     Script(u32),
     /// Here: a probe's arguments.

@@ -151,6 +151,11 @@ impl BtfBuilder {
         self.record(id, Kind::Struct, name, size, members);
     }
 
+    /// Makes a number a union.
+    pub fn union_at(&mut self, id: TypeId, name: &str, size: u32, members: &[MemberSpec<'_>]) {
+        self.record(id, Kind::Union, name, size, members);
+    }
+
     fn record(
         &mut self,
         id: TypeId,

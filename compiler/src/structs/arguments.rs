@@ -4,7 +4,9 @@
 //! that trace them are handed the registers. A slot holds its value in the lowest bytes.
 
 use super::TypeTable;
-use crate::btf::TypeId;
+use super::kernel::Described;
+use crate::binary::Signature;
+use crate::btf::{BtfType, TypeId};
 use crate::types::{Encoding, Field, Origin, Space, StructRef, Type};
 use std::rc::Rc;
 
@@ -26,6 +28,67 @@ impl TypeTable<'_> {
     ) -> Option<StructRef> {
         self.btf()?.result(function)?;
         Some(self.slots(name, function, 0, space))
+    }
+
+    /// The arguments of a program's function, as a struct of that name: the first `most` that
+    /// are passed in general registers, which floating-point numbers are not.
+    pub fn program_arguments(
+        &self,
+        name: &str,
+        function: &Rc<Signature>,
+        most: u32,
+        space: Space,
+    ) -> StructRef {
+        let mut programs = self.programs.borrow_mut();
+        let known = programs
+            .iter()
+            .position(|known| Rc::ptr_eq(known, function));
+        let number = known.unwrap_or_else(|| {
+            programs.push(Rc::clone(function));
+            programs.len() - 1
+        });
+        drop(programs);
+        let btf = &function.types;
+        let from = Described {
+            btf,
+            program: u32::try_from(number).ok(),
+        };
+        let mut fields = Vec::new();
+        for (parameter, id) in btf.parameters(function.prototype) {
+            let is_number = matches!(btf.resolved(id), BtfType::Float { .. });
+            let at = u32::try_from(fields.len()).unwrap_or(u32::MAX);
+            if is_number || at >= most {
+                continue;
+            }
+            fields.push(Field {
+                name: Rc::from(parameter),
+                offset: at * SLOT,
+                ty: self.type_in(from, id, space),
+                bits: None,
+                encoding: Encoding::Plain,
+            });
+        }
+        let count = u32::try_from(fields.len()).unwrap_or(0);
+        StructRef {
+            is_union: false,
+            name: Rc::from(name),
+            size: count * SLOT,
+            origin: Origin::Probe(fields.into()),
+        }
+    }
+
+    /// Members of a struct of a program.
+    pub(super) fn program_fields(&self, number: u32, id: TypeId, space: Space) -> Vec<Field> {
+        let programs = self.programs.borrow();
+        let Some(function) = programs.get(number as usize).map(Rc::clone) else {
+            return Vec::new();
+        };
+        drop(programs);
+        let from = Described {
+            btf: &function.types,
+            program: Some(number),
+        };
+        self.fields_in(from, id, space)
     }
 
     /// What a function or a prototype returns; `None` if `function` is neither.

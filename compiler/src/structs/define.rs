@@ -200,7 +200,7 @@ impl TypeTable<'_> {
             Type::Struct(s) => match s.origin {
                 Origin::Kernel(id) if id != 0 => self.kernel_align(TypeId(id), 8),
                 Origin::Script(number) => self.script.get(number as usize)?.align,
-                Origin::Kernel(_) | Origin::Probe(_) => return None,
+                Origin::Kernel(_) | Origin::Program(..) | Origin::Probe(_) => return None,
             },
             Type::Array(element, _) => self.type_layout(element)?.1,
             ty => ty.align(),

@@ -11,6 +11,27 @@ use std::rc::Rc;
 /// Pointers and arrays inside each other that are kept apart: beyond, an address is an address.
 const MOST_LAYERS: u32 = 16;
 
+/// Where types are described.
+#[derive(Clone, Copy)]
+pub(super) struct Described<'b> {
+    pub(super) btf: &'b Btf,
+    /// The number of the program whose debug information it is; none for the kernel.
+    pub(super) program: Option<u32>,
+}
+
+impl<'b> Described<'b> {
+    fn kernel(btf: &'b Btf) -> Described<'b> {
+        Described { btf, program: None }
+    }
+
+    fn origin(self, id: TypeId) -> Origin {
+        match self.program {
+            Some(number) => Origin::Program(number, id.0),
+            None => Origin::Kernel(id.0),
+        }
+    }
+}
+
 impl TypeTable<'_> {
     /// The type of that number.
     ///
@@ -19,12 +40,18 @@ impl TypeTable<'_> {
     /// (floating-point numbers, 128-bit integers) is an array of its bytes.
     pub fn kernel_type(&self, id: TypeId, space: Space) -> Type {
         match self.btf() {
-            Some(btf) => self.btf_type(btf, id, space, MOST_LAYERS),
+            Some(btf) => self.type_in(Described::kernel(btf), id, space),
             None => Type::Void,
         }
     }
 
-    fn btf_type(&self, btf: &Btf, id: TypeId, space: Space, layers: u32) -> Type {
+    /// The type of that number in one place where types are described.
+    pub(super) fn type_in(&self, from: Described<'_>, id: TypeId, space: Space) -> Type {
+        self.btf_type(from, id, space, MOST_LAYERS)
+    }
+
+    fn btf_type(&self, from: Described<'_>, id: TypeId, space: Space, layers: u32) -> Type {
+        let btf = from.btf;
         let id = btf.resolve(id);
         match btf.get(id).unwrap_or(BtfType::Void) {
             BtfType::Int {
@@ -40,7 +67,7 @@ impl TypeTable<'_> {
                     space
                 };
                 let to = match layers.checked_sub(1) {
-                    Some(layers) => self.btf_type(btf, to, space, layers),
+                    Some(layers) => self.btf_type(from, to, space, layers),
                     None => Type::Void,
                 };
                 Type::Pointer(Rc::new(to), space)
@@ -52,7 +79,7 @@ impl TypeTable<'_> {
                 let Some(layers) = layers.checked_sub(1) else {
                     return bytes(btf.size_of(id).unwrap_or(0));
                 };
-                Type::Array(Rc::new(self.btf_type(btf, element, space, layers)), count)
+                Type::Array(Rc::new(self.btf_type(from, element, space, layers)), count)
             }
             BtfType::Struct {
                 name,
@@ -62,9 +89,9 @@ impl TypeTable<'_> {
                 is_union,
                 name: Rc::from(name),
                 size,
-                origin: Origin::Kernel(id.0),
+                origin: from.origin(id),
             }),
-            BtfType::Enum { name, size, .. } => self.kernel_enum(btf, id, name, size),
+            BtfType::Enum { name, size, .. } => self.kernel_enum(from, id, name, size),
             BtfType::Forward { name, is_union } => {
                 // Described elsewhere, perhaps; otherwise a struct without members.
                 let found = if is_union {
@@ -73,18 +100,18 @@ impl TypeTable<'_> {
                     btf.find_struct(name)
                 };
                 match found {
-                    Some(found) => self.btf_type(btf, found, space, layers),
+                    Some(found) => self.btf_type(from, found, space, layers),
                     None => Type::Struct(StructRef {
                         is_union,
                         name: Rc::from(name),
                         size: 0,
-                        origin: Origin::Kernel(id.0),
+                        origin: from.origin(id),
                     }),
                 }
             }
             BtfType::Float { size, .. } => bytes(size),
             BtfType::Variable { ty, .. } => match layers.checked_sub(1) {
-                Some(layers) => self.btf_type(btf, ty, space, layers),
+                Some(layers) => self.btf_type(from, ty, space, layers),
                 None => Type::Void,
             },
             // Functions are met behind pointers only.
@@ -99,8 +126,12 @@ impl TypeTable<'_> {
         }
     }
 
-    fn kernel_enum(&self, btf: &Btf, id: TypeId, name: &str, size: u32) -> Type {
-        if let Some(found) = self.kernel_enums.borrow().get(&id) {
+    fn kernel_enum(&self, from: Described<'_>, id: TypeId, name: &str, size: u32) -> Type {
+        let btf = from.btf;
+        let is_kernel = from.program.is_none();
+        if let Some(found) = self.kernel_enums.borrow().get(&id)
+            && is_kernel
+        {
             return Type::Enum(found.clone());
         }
         let Some(size) = int_size(size) else {
@@ -112,7 +143,9 @@ impl TypeTable<'_> {
             size,
             variants: variants.map(|(n, v)| (v, Rc::from(n))).collect(),
         };
-        self.kernel_enums.borrow_mut().insert(id, found.clone());
+        if is_kernel {
+            self.kernel_enums.borrow_mut().insert(id, found.clone());
+        }
         Type::Enum(found)
     }
 
@@ -121,15 +154,20 @@ impl TypeTable<'_> {
         let Some(btf) = self.btf() else {
             return Vec::new();
         };
-        let members = btf.members(id);
-        members.map(|m| self.field_of(btf, id, m, space)).collect()
+        self.fields_in(Described::kernel(btf), id, space)
+    }
+
+    /// Members of a struct that is described there, as they stand.
+    pub(super) fn fields_in(&self, from: Described<'_>, id: TypeId, space: Space) -> Vec<Field> {
+        let members = from.btf.members(id);
+        members.map(|m| self.field_of(from, id, m, space)).collect()
     }
 
     /// The member of that name, anonymous members not looked into.
     pub(super) fn kernel_field(&self, id: TypeId, name: &str, space: Space) -> Option<Field> {
         let btf = self.btf()?;
         let member = btf.members(id).find(|m| m.name == name)?;
-        Some(self.field_of(btf, id, member, space))
+        Some(self.field_of(Described::kernel(btf), id, member, space))
     }
 
     /// The anonymous members.
@@ -138,11 +176,13 @@ impl TypeTable<'_> {
             return Vec::new();
         };
         let members = btf.members(id).filter(|m| m.name.is_empty());
-        members.map(|m| self.field_of(btf, id, m, space)).collect()
+        let from = Described::kernel(btf);
+        members.map(|m| self.field_of(from, id, m, space)).collect()
     }
 
-    fn field_of(&self, btf: &Btf, of: TypeId, member: Member<'_>, space: Space) -> Field {
-        let ty = self.btf_type(btf, member.ty, space, MOST_LAYERS);
+    fn field_of(&self, from: Described<'_>, of: TypeId, member: Member<'_>, space: Space) -> Field {
+        let btf = from.btf;
+        let ty = self.btf_type(from, member.ty, space, MOST_LAYERS);
         let (ty, offset, bits) = match member.bit_width {
             Some(width) => {
                 let end = btf.size_of(of).unwrap_or(0);

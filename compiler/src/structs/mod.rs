@@ -18,6 +18,7 @@ pub use tracepoint::{declarations, is_common_field};
 
 pub(crate) use define::apply;
 
+use crate::binary::Signature;
 use crate::btf::{Btf, TypeId};
 use crate::nearest;
 use crate::target::Target;
@@ -26,6 +27,7 @@ use define::Definition;
 use rbt_grammar::ast::TagKind;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// Structs inside structs that are looked into. C programmers stop at four or five.
 const MOST_NESTED: u32 = 32;
@@ -52,6 +54,8 @@ pub struct TypeTable<'t> {
     header_names: HashSet<String>,
     /// Enums of the kernel that were asked for.
     kernel_enums: RefCell<HashMap<TypeId, EnumRef>>,
+    /// Functions of programs whose types are in use; [`Origin::Program`] counts here.
+    programs: RefCell<Vec<Rc<Signature>>>,
 }
 
 impl<'t> TypeTable<'t> {
@@ -66,6 +70,7 @@ impl<'t> TypeTable<'t> {
             script_enumerators: HashMap::new(),
             header_names: HashSet::new(),
             kernel_enums: RefCell::new(HashMap::new()),
+            programs: RefCell::default(),
         }
     }
 
@@ -140,6 +145,7 @@ impl<'t> TypeTable<'t> {
     pub fn fields(&self, of: &StructRef, space: Space) -> Vec<Field> {
         match &of.origin {
             Origin::Kernel(id) => self.kernel_fields(TypeId(*id), space),
+            Origin::Program(number, id) => self.program_fields(*number, TypeId(*id), space),
             Origin::Script(number) => self.script_fields(*number, space),
             Origin::Probe(fields) => fields.to_vec(),
         }

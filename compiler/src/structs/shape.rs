@@ -100,7 +100,7 @@ impl Walk<'_> {
         let fields = self.table.fields(of, Space::Kernel);
         let is_float = |name: &str| match of.origin {
             Origin::Script(number) => self.table.is_float(number, name),
-            Origin::Kernel(_) | Origin::Probe(_) => false,
+            Origin::Kernel(_) | Origin::Program(..) | Origin::Probe(_) => false,
         };
         fields
             .into_iter()

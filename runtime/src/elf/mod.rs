@@ -4,15 +4,19 @@
 //! file is mapped, and only the parts that a question concerns are looked at. Never runs or
 //! changes anything.
 
+mod dwarf;
 mod find;
 mod instructions;
 mod markers;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolFlags, elf};
-use rbt_compiler::binary::{self, Binary, Marker, Symbol, SymbolKind};
+use rbt_compiler::binary::{self, Binary, Marker, Signature, Symbol, SymbolKind};
 use rbt_compiler::target::TargetError;
 
 use crate::host::reason;
@@ -32,6 +36,8 @@ pub(crate) struct Elf {
     bytes: FileBytes,
     /// The file that has the symbols this one lacks.
     debug: Option<FileBytes>,
+    /// Prototypes that were asked for, by address.
+    signatures: RefCell<HashMap<u64, Option<Rc<Signature>>>>,
 }
 
 impl Elf {
@@ -53,6 +59,7 @@ impl Elf {
             path: path.to_owned(),
             bytes,
             debug: None,
+            signatures: RefCell::default(),
         };
         elf.debug = elf.find_debug(folders);
         Ok(elf)
@@ -187,6 +194,15 @@ impl Binary for Elf {
     fn is_relocated(&self) -> bool {
         self.file()
             .is_some_and(|file| file.kind() == object::ObjectKind::Dynamic)
+    }
+
+    fn signature(&self, address: u64) -> Option<Rc<Signature>> {
+        let mut known = self.signatures.borrow_mut();
+        let found = known.entry(address).or_insert_with(|| {
+            let file = self.debug_file()?;
+            dwarf::signature(&file, address).map(Rc::new)
+        });
+        found.clone()
     }
 
     fn markers(&self) -> Result<Vec<Marker>, TargetError> {

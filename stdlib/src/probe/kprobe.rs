@@ -318,7 +318,7 @@ fn context(
 }
 
 /// Where the slots of a function's arguments are in `struct pt_regs`.
-fn slots(target: &dyn Target) -> Vec<MappedArgument> {
+pub(super) fn slots(target: &dyn Target) -> Vec<MappedArgument> {
     let arch = target.arch();
     let registers = arch.arguments.iter().filter_map(|name| arch.register(name));
     let slots = (0..).step_by(8).zip(registers);

@@ -1,17 +1,21 @@
 //! `uprobe` and `uretprobe`: instructions and returns of functions in user space.
 
+use super::kprobe::slots;
 use super::number::number;
 use super::wildcard::{has_pattern, is_pattern, matches};
-use super::{malformed, unanswered, user, wrong_parts};
+use super::{described, malformed, unanswered, user, wrong_parts};
 use crate::word::word;
-use rbt_compiler::binary::{Binary, Place as Bytes, SymbolKind};
+use rbt_compiler::binary::{Binary, Place as Bytes, Signature, SymbolKind};
 use rbt_compiler::nearest;
 use rbt_compiler::structs::TypeTable;
 use rbt_compiler::target::Target;
 use rbt_compiler::types::Space;
-use rbt_compiler::vocabulary::{Needs, Place, ProbeContext, ProbeSpec, Provider, Route};
+use rbt_compiler::vocabulary::{
+    ArgumentAccess, Needs, Place, ProbeContext, ProbeSpec, Provider, Route,
+};
 use rbt_compiler::word::Word;
 use rbt_grammar::{Diagnostic, codes};
+use std::rc::Rc;
 
 word! {
     /// `uprobe`
@@ -25,7 +29,8 @@ word! {
         details: "The target is a path, a name in PATH, or a library's name as linkers know it \
                   (`libc`); with `-p` it may be left out and means the process's own program. \
                   `*` stands for any run of characters in either part. `arg0` to `arg5` are the \
-                  arguments as plain integers. With an offset or an address it fires at that \
+                  arguments as plain integers; where the file has debug information, `args.name` has \
+                  their types. With an offset or an address it fires at that \
                   instruction, if one begins there; --unsafe allows any.",
         examples: [
             "uprobe:/bin/bash:readline { @[comm] = count(); }",
@@ -296,18 +301,53 @@ fn expand(
     Ok(places)
 }
 
+/// What the debug information says of the function that a place is the start of.
+fn signature(place: &Place, target: &dyn Target) -> Option<Rc<Signature>> {
+    let (path, offset, _) = parts_of(place);
+    let binary = target.binary(path).ok()?;
+    binary.signature(binary.address_of(offset)?)
+}
+
+/// The parameters of a function as `-lv` shows them, given a complete probe name.
+fn describe(name: &str, target: &dyn Target) -> Vec<String> {
+    let mut parts = name.splitn(2, ':').skip(1);
+    let Some((path, function)) = parts.next().and_then(|rest| rest.rsplit_once(':')) else {
+        return Vec::new();
+    };
+    let path = path.strip_suffix(":cpp").unwrap_or(path);
+    let found = target.binary(path).ok().and_then(|binary| {
+        let place = binary.symbol(function, SymbolKind::Function)?;
+        binary.signature(place.address)
+    });
+    let Some(found) = found else {
+        return Vec::new();
+    };
+    found
+        .types
+        .parameters(found.prototype)
+        // Debug information is listed with the star at the type.
+        .map(|(name, ty)| described(&found.types, ty, name).replace(" *", "*"))
+        .collect()
+}
+
 fn context(
     provider: &'static dyn Provider,
     place: &Place,
+    needs: Needs,
+    types: &TypeTable<'_>,
     target: &dyn Target,
     is_return: bool,
 ) -> ProbeContext {
     let registers = u32::try_from(target.arch().arguments.len()).unwrap_or(0);
+    let described = (needs.arguments && !is_return).then(|| signature(place, target));
+    let arguments = described
+        .flatten()
+        .map(|function| types.program_arguments("args", &function, registers, Space::User));
     ProbeContext {
         provider,
         place: place.clone(),
         space: Space::User,
-        arguments: None,
+        arguments,
         numbered: if is_return { 0 } else { registers },
         when: provider.when(),
     }
@@ -334,6 +374,11 @@ fn routes(is_return: bool, places: &[Place], needs: Needs, target: &dyn Target) 
         let name = first.map_or("", |place| parts_of(place).2);
         Route {
             places: indexes,
+            arguments: if needs.arguments && !is_return {
+                ArgumentAccess::Mapped(slots(target))
+            } else {
+                ArgumentAccess::None
+            },
             ..user::route(name, section, is_return, &points, needs, target)
         }
     };
@@ -416,11 +461,15 @@ impl Provider for Uprobe {
     fn context(
         &self,
         place: &Place,
-        _: Needs,
-        _: &TypeTable<'_>,
+        needs: Needs,
+        types: &TypeTable<'_>,
         target: &dyn Target,
     ) -> Result<ProbeContext, Diagnostic> {
-        Ok(context(&Uprobe, place, target, false))
+        Ok(context(&Uprobe, place, needs, types, target, false))
+    }
+
+    fn describe(&self, name: &str, target: &dyn Target) -> Vec<String> {
+        describe(name, target)
     }
 
     fn function(&self, place: &Place) -> String {
@@ -460,11 +509,11 @@ impl Provider for Uretprobe {
     fn context(
         &self,
         place: &Place,
-        _: Needs,
-        _: &TypeTable<'_>,
+        needs: Needs,
+        types: &TypeTable<'_>,
         target: &dyn Target,
     ) -> Result<ProbeContext, Diagnostic> {
-        Ok(context(&Uretprobe, place, target, true))
+        Ok(context(&Uretprobe, place, needs, types, target, true))
     }
 
     fn function(&self, place: &Place) -> String {
