@@ -58,6 +58,12 @@ fn meaning(text: &str) -> String {
     meaning
 }
 
+/// A `;` before a closing `>` moves what stands behind it.
+fn without_places(meaning: &str) -> String {
+    let place = regex_lite::Regex::new(r"\b[0-9]+\.\.[0-9]+").expect("a pattern");
+    place.replace_all(meaning, "..").into_owned()
+}
+
 #[test]
 fn both_forms_of_actions_mean_the_same() {
     let (compared, unchanged, wrong) = script::with_stack(|| {
@@ -81,7 +87,7 @@ fn both_forms_of_actions_mean_the_same() {
             };
             compared += 1;
             let (one, two) = (meaning(&text), meaning(&other));
-            if one != two {
+            if one != two && without_places(&one) != without_places(&two) {
                 wrong.push_str(&format!("{name}:\n{one}\nbut as\n{other}\n{two}\n\n"));
             }
         }
