@@ -170,6 +170,43 @@ pub(crate) fn read(maps: &KernelMaps, manifest: &Manifest, map: MapId) -> Result
     Ok(elements)
 }
 
+/// Reads the element of a key of a keyed map, given as its first bytes; zeros if there is none.
+pub(crate) fn read_element(
+    maps: &KernelMaps,
+    manifest: &Manifest,
+    map: MapId,
+    key: &[u8],
+) -> Result<Elements, Error> {
+    let schema = schema(manifest, map)?;
+    let kernel = maps.get(map)?;
+    let mut elements = Elements {
+        keys: key.to_vec(),
+        key_size: kernel.key_size(),
+        values: vec![0; kernel.element_size()],
+        element_size: kernel.element_size(),
+        stride: kernel.stride(),
+        count: 1,
+    };
+    elements.keys.resize(elements.key_size, 0);
+    let result = kernel.lookup(&elements.keys, &mut elements.values);
+    if !result.map_err(failed("read", schema))? {
+        elements.values.fill(0);
+    }
+    Ok(elements)
+}
+
+/// Prints the value of the only element.
+pub(crate) fn print_value(
+    decoder: &Decoder<'_>,
+    handlers: &Handlers,
+    map: MapId,
+    elements: &Elements,
+    printer: &mut Printer,
+) -> Result<(), Error> {
+    let reading = Reading::of(decoder, handlers, map, elements)?;
+    Ok(printer.value(&reading.value(0)?)?)
+}
+
 /// Elements of one request: the kernel wants room for one whole bucket at least.
 const BATCH: usize = 1024;
 

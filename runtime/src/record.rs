@@ -18,7 +18,7 @@ use crate::cgroups::Cgroups;
 use crate::error::Malformed;
 use crate::host::Host;
 use crate::load::KernelMaps;
-use crate::symbols::{Located, UserSymbols};
+use crate::symbols::{KernelSymbols, Located, UserSymbols};
 use crate::time::Clock;
 use crate::value::{Frame, Stack, Value};
 
@@ -30,6 +30,7 @@ pub struct Decoder<'a> {
     pub(crate) clock: Clock,
     users: OnceCell<HashMap<u64, String>>,
     processes: OnceCell<UserSymbols>,
+    symbols: OnceCell<Option<KernelSymbols>>,
     cgroups: Cgroups,
 }
 
@@ -86,6 +87,17 @@ impl<'a> Record<'a> {
             .ok_or_else(|| self.lacks("value", index))?;
         let bytes = self.bytes.get(field.offset as usize..);
         self.decoder.value(&field.shape, bytes.unwrap_or(&[]))
+    }
+
+    /// The bytes of the value of that index.
+    pub fn bytes(&self, index: usize) -> Result<&'a [u8], Malformed> {
+        let field = self.schema.fields.get(index);
+        let field = field.ok_or_else(|| self.lacks("value", index))?;
+        take(
+            self.bytes,
+            field.offset as usize,
+            field.shape.size() as usize,
+        )
     }
 
     /// All values in order, from the one of index `first` on.
@@ -163,6 +175,7 @@ impl<'a> Decoder<'a> {
             clock: Clock::now(),
             users: OnceCell::new(),
             processes: OnceCell::new(),
+            symbols: OnceCell::new(),
             cgroups: Cgroups::default(),
         }
     }
@@ -303,7 +316,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn kernel_symbol(&self, address: u64) -> Value<'_> {
-        let symbols = self.host.kernel_symbols().ok();
+        let symbols = self.kernel_symbols();
         let found = symbols.and_then(|symbols| symbols.at(address));
         Value::Symbol {
             address,
@@ -371,6 +384,13 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    /// The kernel's symbols as they are when the first is needed: unlike those that a script
+    /// was compiled with, they have its programs.
+    fn kernel_symbols(&self) -> Option<&KernelSymbols> {
+        let symbols = self.symbols.get_or_init(|| KernelSymbols::read().ok());
+        symbols.as_ref()
+    }
+
     fn processes(&self) -> &UserSymbols {
         let new = || UserSymbols::new(&self.manifest.settings, &self.host.files().debug_folders);
         self.processes.get_or_init(new)
@@ -411,7 +431,7 @@ impl<'a> Decoder<'a> {
                     frame.module = located.module.clone();
                     frame.line = located.line.clone();
                     frame.inlined = located.inlined.clone();
-                } else if let Ok(symbols) = self.host.kernel_symbols() {
+                } else if let Some(symbols) = self.kernel_symbols() {
                     let found = symbols.at(frame.address);
                     frame.symbol = found.map(|(name, distance)| (name.to_owned(), distance));
                 }

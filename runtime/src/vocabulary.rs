@@ -130,6 +130,14 @@ impl<'s> Context<'s, '_> {
         maps::print(decoder, handlers, map, &elements, shown, self.printer)
     }
 
+    /// Prints the value that a map has for a key, given as its bytes; that of no values if it
+    /// has none.
+    pub fn print_element(&mut self, map: MapId, key: &[u8]) -> Result<(), Error> {
+        let elements = maps::read_element(&self.decoder.maps, self.decoder.manifest, map, key)?;
+        let (decoder, handlers) = (self.decoder, self.handlers);
+        maps::print_value(decoder, handlers, map, &elements, self.printer)
+    }
+
     /// Removes all elements of a map.
     pub fn clear_map(&mut self, map: MapId) -> Result<(), Error> {
         maps::clear(&self.decoder.maps, self.decoder.manifest, map)

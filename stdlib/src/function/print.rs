@@ -38,6 +38,13 @@ fn has_nothing(ty: &Type) -> bool {
     }
 }
 
+/// The parameter of an event that prints one element of the map before it.
+const ELEMENT: &str = "element";
+
+fn is_element(param: Option<&Param>) -> bool {
+    matches!(param, Some(Param::Text(text)) if text == ELEMENT)
+}
+
 impl Function for Print {
     fn arity(&self) -> (usize, usize) {
         (1, 3)
@@ -116,6 +123,18 @@ impl Function for Print {
                 );
                 first
             }
+            Type::Aggregate(kind) if kind.word == "stats" => match first.kind {
+                // All CPUs' parts are needed, which userspace puts together.
+                ExprKind::MapValue {
+                    map,
+                    key: Some(key),
+                } => {
+                    call.params.push(Param::Map(MapId(map.0)));
+                    call.params.push(Param::Text(String::from(ELEMENT)));
+                    *key
+                }
+                _ => first,
+            },
             Type::Aggregate(kind) if !kind.is_castable => {
                 let message = format!(
                     "Map type {} cannot print the value of individual keys. You must print the \
@@ -138,6 +157,18 @@ impl Function for Print {
     }
 
     fn lower(&self, call: &hir::Call, b: &mut Builder<'_>) -> Operand {
+        if let (true, Some(key)) = (is_element(call.params.get(1)), call.arguments.first()) {
+            // Every byte of a key counts, those after a text's end too.
+            let whole = b.temporary(key.ty.size(), "the key of what is printed");
+            b.store(key, whole);
+            let types = [key.ty.clone()];
+            b.event_of(self.name(), &call.params, &types, |b, places| {
+                if let [place] = places {
+                    b.copy_bytes(*place, whole, key.ty.size());
+                }
+            });
+            return Operand::Imm(0);
+        }
         b.event(self.name(), &call.params, &call.arguments);
         Operand::Imm(0)
     }
@@ -145,7 +176,9 @@ impl Function for Print {
 
 impl Action for Print {
     fn perform(&self, record: &Record<'_>, cx: &mut Context<'_, '_>) -> Result<Flow, Error> {
-        if let Some(Param::Map(map)) = record.param(0) {
+        if let (Some(Param::Map(map)), true) = (record.param(0), is_element(record.param(1))) {
+            cx.print_element(*map, record.bytes(0)?)?;
+        } else if let Some(Param::Map(map)) = record.param(0) {
             let limit = |index| match record.param(index) {
                 Some(Param::Int(limit)) => u64::try_from(*limit).unwrap_or(0),
                 _ => 0,
