@@ -82,6 +82,10 @@ impl Builder<'_> {
     fn scalar(&mut self, expr: &Expr) -> Operand {
         match &expr.kind {
             ExprKind::Int(value) => Operand::Imm(*value),
+            ExprKind::Str(bytes) if expr.ty == Type::TextNumber => {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                Operand::Imm(self.text_number(&text))
+            }
             ExprKind::Zero | ExprKind::Str(_) | ExprKind::Tuple(_) => Operand::Imm(0),
             ExprKind::Map(map) => self.map_address(*map),
             ExprKind::Variable(id) => self.variable(*id),

@@ -429,6 +429,8 @@ impl Infer<'_, '_> {
     fn select(&mut self, condition: Expr, then: Expr, otherwise: Expr, span: Span) -> Expr {
         let then = self.as_integer_if_aggregate(then);
         let otherwise = self.as_integer_if_aggregate(otherwise);
+        let then = numbered_like(then, &otherwise.ty);
+        let otherwise = numbered_like(otherwise, &then.ty);
         let ty = if then.ty == Type::Void && otherwise.ty == Type::Void {
             Type::Void
         } else {
@@ -695,6 +697,17 @@ impl Infer<'_, '_> {
             .copied()
             .unwrap_or(0);
         part(base, offset, None, ty, span)
+    }
+}
+
+/// A literal text beside one that travels as a number becomes such a one.
+fn numbered_like(expr: Expr, other: &Type) -> Expr {
+    match (&expr.kind, other) {
+        (ExprKind::Str(_), Type::TextNumber) => Expr {
+            ty: Type::TextNumber,
+            ..expr
+        },
+        _ => expr,
     }
 }
 
