@@ -19,7 +19,15 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::parent_id;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+
+/// The tests take turns: each counts the calls that this process makes.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A running tracer that has attached.
 struct Tracer {
@@ -111,6 +119,7 @@ fn every_change_of_a_map_counts_once() {
     if !is_root() {
         return;
     }
+    let _turn = turn();
     const CALLS: u64 = 200_000;
     const UPDATE: &str = "@c = count(); @k[1] = count(); @s = sum(1); @ks[1] = sum(1); \
                           @st = stats(1); @kst[1] = stats(1); @h = hist(1); @kh[1] = hist(1); \
@@ -169,11 +178,14 @@ fn records_of_one_cpu_come_in_order() {
     if !is_root() {
         return;
     }
+    let _turn = turn();
     const CALLS: u64 = 50_000;
     let own = std::process::id();
-    // One number for each call of a thread, made by the program itself.
+    // One number for each call of a thread, made by the program itself. The buffer holds them
+    // all: what a reader without a CPU loses is another matter.
     let tracer = Tracer::start(&format!(
-        "tracepoint:raw_syscalls:sys_enter /pid == {own} && args.id == 110/ \
+        "config = {{ perf_rb_pages = 4096 }} \
+         tracepoint:raw_syscalls:sys_enter /pid == {own} && args.id == 110/ \
              {{ @n[tid] = @n[tid] + 1; printf(\"%d %d\\n\", tid, @n[tid]); }} \
          END {{ clear(@n); }}"
     ));
