@@ -1191,6 +1191,8 @@ pub(crate) enum ClockId {
     Boot,
     /// Since 1970.
     Real,
+    /// CPU time of the calling thread.
+    Thread,
 }
 
 /// Nanoseconds a clock shows; zero for a clock the kernel lacks.
@@ -1198,6 +1200,7 @@ pub(crate) fn now(clock: ClockId) -> u64 {
     let id = match clock {
         ClockId::Boot => libc::CLOCK_BOOTTIME,
         ClockId::Real => libc::CLOCK_REALTIME,
+        ClockId::Thread => libc::CLOCK_THREAD_CPUTIME_ID,
     };
     let mut time = libc::timespec {
         tv_sec: 0,

@@ -5,6 +5,11 @@
 
 use crate::sys::{self, ClockId};
 
+/// Nanoseconds of CPU time that the calling thread has used: what others run does not count.
+pub fn cpu_time() -> u64 {
+    sys::now(ClockId::Thread)
+}
+
 /// The distance from the boot clock to the wall clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
