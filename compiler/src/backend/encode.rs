@@ -121,6 +121,16 @@ impl Emitter<'_> {
                 self.code.site_patches.push(at);
                 self.wide(dst, 0);
             }
+            Operand::Variable(id) => {
+                self.push(Insn {
+                    code: op::LD_IMM64,
+                    dst,
+                    src: op::PSEUDO_BTF_ID,
+                    imm: id.cast_signed(),
+                    ..Insn::default()
+                });
+                self.push(Insn::default());
+            }
         }
     }
 

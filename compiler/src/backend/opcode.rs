@@ -76,3 +76,7 @@ pub(super) const CMPXCHG: i32 = 0xf0 | FETCH;
 
 /// The frame pointer.
 pub(super) const FRAME: u8 = 10;
+
+/// `src` of a wide load of a variable of the kernel, by its number in BTF
+/// (`BPF_PSEUDO_BTF_ID`).
+pub(super) const PSEUDO_BTF_ID: u8 = 3;

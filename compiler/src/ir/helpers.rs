@@ -68,6 +68,8 @@ helpers! {
     RINGBUF_DISCARD = 133, "ringbuf_discard", 2;
     RINGBUF_QUERY = 134, "ringbuf_query", 2;
     D_PATH = 147, "d_path", 3;
+    PER_CPU_PTR = 153, "per_cpu_ptr", 2;
+    THIS_CPU_PTR = 154, "this_cpu_ptr", 1;
     GET_CURRENT_TASK_BTF = 158, "get_current_task_btf", 0;
     FOR_EACH_MAP_ELEM = 164, "for_each_map_elem", 4;
     GET_FUNC_IP = 173, "get_func_ip", 1;

@@ -97,6 +97,8 @@ pub enum Operand {
     Function(FunctionId),
     /// The number of the site: a constant that is patched in each copy of the program.
     Site,
+    /// A per-CPU variable of the kernel, by its number in the kernel's BTF.
+    Variable(u32),
 }
 
 impl From<Reg> for Operand {

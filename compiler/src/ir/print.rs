@@ -93,6 +93,7 @@ fn operand(operand: Operand) -> String {
         Operand::Global(offset) => format!("&global + {offset}"),
         Operand::Function(function) => format!("&f{}", function.0),
         Operand::Site => String::from("site"),
+        Operand::Variable(id) => format!("variable {id}"),
     }
 }
 

@@ -157,7 +157,8 @@ impl Check<'_> {
             | Operand::Imm(_)
             | Operand::Map(_)
             | Operand::Global(_)
-            | Operand::Site => {}
+            | Operand::Site
+            | Operand::Variable(_) => {}
         }
     }
 

@@ -3,9 +3,9 @@
 
 use super::typed::typed_pointer;
 use crate::word::word;
-use rbt_compiler::artifact::ProgramKind;
+use rbt_compiler::artifact::{Param, ProgramKind};
 use rbt_compiler::hir::{self, ExprKind};
-use rbt_compiler::ir::{Address, Operand, helpers};
+use rbt_compiler::ir::{Address, Operand, Size, helpers};
 use rbt_compiler::lower::{Builder, Fill};
 use rbt_compiler::pass::check::Check;
 use rbt_compiler::types::{Type, U64};
@@ -308,5 +308,73 @@ impl Function for KfuncAllowed {
         let name = String::from_utf8_lossy(name);
         let may = cx.target.may_call(program_kind(cx), &name);
         Some(ExprKind::Int(i64::from(may)))
+    }
+}
+
+word! {
+    /// `percpu_kaddr`
+    PerCpuAddress = "percpu_kaddr" {
+        usage: ["percpu_kaddr(\"variable\" [, cpu]) -> uint64"],
+        summary: "The address of a per-CPU variable of the kernel, on this CPU or another.",
+        details: "0 for a CPU that does not exist.",
+        examples: ["BEGIN { print(percpu_kaddr(\"process_counts\") != 0); }"],
+        kernel: "5.10",
+    }
+}
+
+impl Function for PerCpuAddress {
+    fn arity(&self) -> (usize, usize) {
+        (1, 2)
+    }
+
+    fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
+        if call.arguments.len() > 1
+            && let Some(cpu) = call.arguments.pop()
+        {
+            call.arguments.push(cx.integer(cpu, "percpu_kaddr"));
+        }
+        let Some(symbol) = call.arguments.first().cloned() else {
+            return U64;
+        };
+        let Some(name) = cx.literal_text(&symbol, "percpu_kaddr") else {
+            return U64;
+        };
+        let found = cx.types.btf().and_then(|btf| btf.find_variable(&name));
+        match found {
+            Some(id) => call.params = vec![Param::Int(i64::from(id.0))],
+            None => {
+                let message = format!("Could not resolve variable \"{name}\" from BTF");
+                let here = "the kernel describes no such variable";
+                cx.complain(
+                    message,
+                    symbol.span,
+                    here,
+                    "only per-CPU variables are described",
+                );
+            }
+        }
+        U64
+    }
+
+    fn lower(&self, call: &hir::Call, b: &mut Builder<'_>) -> Operand {
+        let Some(Param::Int(id)) = call.params.first() else {
+            return Operand::Imm(0);
+        };
+        let variable = Operand::Variable(u32::try_from(*id).unwrap_or(0));
+        let address = match call.arguments.get(1) {
+            Some(cpu) => {
+                let cpu = b.value(cpu);
+                b.call(helpers::PER_CPU_PTR, &[variable, cpu])
+            }
+            None => b.call(helpers::THIS_CPU_PTR, &[variable]),
+        };
+        // As a plain number, which scripts may compute with.
+        let typed = b.temporary(8, "a typed address");
+        let plain = b.temporary(8, "an address");
+        b.put(typed, address, Size::B8);
+        b.put(plain, 0, Size::B8);
+        let (from, to) = (b.pointer(typed), b.pointer(plain));
+        b.call_void(helpers::PROBE_READ_KERNEL, &[to, Operand::Imm(8), from]);
+        Operand::Reg(b.load(plain, Size::B8))
     }
 }

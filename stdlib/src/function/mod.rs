@@ -87,6 +87,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &kernel::SocketCookie,
     &kernel::Override,
     &kernel::KfuncExist,
+    &kernel::PerCpuAddress,
     &kernel::KfuncAllowed,
     &network::Ntop,
     &network::Pton,

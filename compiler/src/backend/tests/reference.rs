@@ -27,6 +27,7 @@ impl Frame<'_> {
             Operand::Global(offset) => (1 << 32) + u64::from(offset),
             Operand::Function(function) => memory::FUNCTION + u64::from(function.0),
             Operand::Site => memory::SITE,
+            Operand::Variable(id) => u64::from(id),
         }
     }
 
