@@ -37,6 +37,10 @@ pub trait Binary: fmt::Debug {
     /// debug information about it.
     fn signature(&self, address: u64) -> Option<Rc<Signature>>;
 
+    /// The lowest address of the code for a line of source, and a column of it if one is
+    /// given; `None` if no file of that name, or path that ends so, has code there.
+    fn line(&self, file: &str, line: u64, column: Option<u64>) -> Option<u64>;
+
     /// The first function or object of that name.
     fn symbol(&self, name: &str, kind: SymbolKind) -> Option<Place> {
         let mut found = None;

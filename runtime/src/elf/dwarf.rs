@@ -1,4 +1,4 @@
-//! The parameters of functions, from a file's debug information.
+//! The parameters of functions and the lines of source, from a file's debug information.
 //!
 //! Takes a parsed file and the address of a function; gives its prototype and the types that
 //! can be reached from it as BTF, the form in which the compiler knows C types. Types of other
@@ -25,20 +25,79 @@ const MOST_TYPES: usize = 1 << 15;
 /// Most types inside or behind each other.
 const MOST_NESTED: u32 = 256;
 
-/// The prototype of the function that begins at `address`; `None` if nothing describes it.
-pub(super) fn signature(file: &object::File<'_>, address: u64) -> Option<Signature> {
+/// The sections of a file's debug information; `None` if it has none.
+fn sections<'d>(file: &object::File<'d>) -> Option<DwarfSections<Cow<'d, [u8]>>> {
     file.section_by_name(SectionId::DebugInfo.name())?;
-    let endian = if file.is_little_endian() {
-        RunTimeEndian::Little
-    } else {
-        RunTimeEndian::Big
-    };
-    let section = |id: SectionId| -> Result<Cow<'_, [u8]>, gimli::Error> {
+    let section = |id: SectionId| -> Result<Cow<'d, [u8]>, gimli::Error> {
         let found = file.section_by_name(id.name());
         let data = found.and_then(|section| section.uncompressed_data().ok());
         Ok(data.unwrap_or_default())
     };
-    let sections = DwarfSections::load(section).ok()?;
+    DwarfSections::load(section).ok()
+}
+
+fn endian(file: &object::File<'_>) -> RunTimeEndian {
+    if file.is_little_endian() {
+        RunTimeEndian::Little
+    } else {
+        RunTimeEndian::Big
+    }
+}
+
+/// The lowest address of the code for a line of source.
+pub(super) fn line(
+    file: &object::File<'_>,
+    source: &str,
+    line: u64,
+    column: Option<u64>,
+) -> Option<u64> {
+    let (sections, endian) = (sections(file)?, endian(file));
+    let dwarf = sections.borrow(|bytes| EndianSlice::new(bytes, endian));
+    let mut units = dwarf.units();
+    let mut lowest: Option<u64> = None;
+    while let Ok(Some(header)) = units.next() {
+        let Ok(unit) = dwarf.unit(header) else {
+            continue;
+        };
+        let Some(program) = unit.line_program.clone() else {
+            continue;
+        };
+        let mut rows = program.rows();
+        // By number: whether it is the file that is meant.
+        let mut files: HashMap<u64, bool> = HashMap::new();
+        while let Ok(Some((header, row))) = rows.next_row() {
+            let is_there = row.line().map(|number| number.get()) == Some(line)
+                && (row.is_stmt() || column.is_some())
+                && !row.end_sequence()
+                && match (column, row.column()) {
+                    (None, _) => true,
+                    (Some(wanted), gimli::ColumnType::Column(found)) => found.get() == wanted,
+                    (Some(wanted), gimli::ColumnType::LeftEdge) => wanted <= 1,
+                };
+            if !is_there || lowest.is_some_and(|lowest| lowest <= row.address()) {
+                continue;
+            }
+            let is_it = *files.entry(row.file_index()).or_insert_with(|| {
+                let name = row.file(header).and_then(|file| {
+                    let name = dwarf.attr_string(&unit, file.path_name()).ok()?;
+                    let folder = file.directory(header);
+                    let folder = folder.and_then(|f| dwarf.attr_string(&unit, f).ok());
+                    let folder = folder.map_or(String::new(), |f| f.to_string_lossy().into_owned());
+                    Some(format!("{folder}/{}", name.to_string_lossy()))
+                });
+                name.is_some_and(|name| name == source || name.ends_with(&format!("/{source}")))
+            });
+            if is_it {
+                lowest = Some(row.address());
+            }
+        }
+    }
+    lowest
+}
+
+/// The prototype of the function that begins at `address`; `None` if nothing describes it.
+pub(super) fn signature(file: &object::File<'_>, address: u64) -> Option<Signature> {
+    let (sections, endian) = (sections(file)?, endian(file));
     let dwarf = sections.borrow(|bytes| EndianSlice::new(bytes, endian));
     let mut units = dwarf.units();
     while let Ok(Some(header)) = units.next() {

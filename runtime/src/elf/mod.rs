@@ -205,6 +205,10 @@ impl Binary for Elf {
         found.clone()
     }
 
+    fn line(&self, file: &str, line: u64, column: Option<u64>) -> Option<u64> {
+        dwarf::line(&self.debug_file()?, file, line, column)
+    }
+
     fn markers(&self) -> Result<Vec<Marker>, TargetError> {
         let Some(file) = self.file() else {
             return Ok(Vec::new());

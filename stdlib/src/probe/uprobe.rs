@@ -24,6 +24,7 @@ word! {
             "uprobe:target:function",
             "uprobe:target:function+offset",
             "uprobe:target:0xADDRESS",
+            "uprobe:target@file.c:line",
         ],
         summary: "Fires when a function of a program or library is entered.",
         details: "The target is a path, a name in PATH, or a library's name as linkers know it \
@@ -287,12 +288,42 @@ fn places_in(
     Ok(found.into_iter().collect())
 }
 
+/// The place of a line of source: `target@file.c:12`, `target@file.c:12:5`.
+fn at_line(
+    provider: &str,
+    spec: &ProbeSpec<'_>,
+    target: &dyn Target,
+) -> Result<Vec<Place>, Diagnostic> {
+    let form = format!("{provider}:/bin/program@file.c:12");
+    let (at, file) = (spec.part(0), spec.part(2));
+    let (line, column) = match spec.parts.len() {
+        4 => (number(spec.part(3)), None),
+        5 => (number(spec.part(3)), Some(number(spec.part(4)))),
+        _ => return Err(wrong_parts(spec, provider, "2 or 3", &form)),
+    };
+    let (Some(line), true) = (line, column.is_none_or(|column| column.is_some())) else {
+        let message = "a line and a column of source are numbers";
+        return Err(malformed(spec, message, "").help(format!("write it as `{form}`")));
+    };
+    let mut places = Vec::new();
+    for (path, binary) in user::binaries(provider, at, spec, target)? {
+        if let Some(address) = binary.line(file, line, column.flatten()) {
+            places.extend(at_address(provider, spec, &path, binary.as_ref(), address)?);
+        }
+    }
+    Ok(places)
+}
+
 fn expand(
     word: &dyn Word,
     spec: &ProbeSpec<'_>,
     target: &dyn Target,
 ) -> Result<Vec<Place>, Diagnostic> {
     let provider = word.name();
+    // The sign is a part of its own.
+    if spec.part(1) == "@" {
+        return at_line(provider, spec, target);
+    }
     let written = written(word, spec, target)?;
     let mut places = Vec::new();
     for (path, binary) in user::binaries(provider, written.target, spec, target)? {
