@@ -260,7 +260,11 @@ impl Infer<'_, '_> {
                 .iter()
                 .flat_map(|s| s.keys().map(String::as_str))
                 .collect();
-            if let Some(near) = crate::nearest::nearest(name, names) {
+            if self.gone.contains(name) {
+                diagnostic = diagnostic.help(format!(
+                    "its block has ended: declare it in front of the block, `let ${name};`"
+                ));
+            } else if let Some(near) = crate::nearest::nearest(name, names) {
                 diagnostic = diagnostic.help(format!("did you mean `${near}`?"));
             } else {
                 diagnostic = diagnostic.help(format!("assign it first: `${name} = …;`"));

@@ -79,6 +79,7 @@ pub fn run(program: &ast::Program, clauses: &[Probed<'_>], input: &Input<'_, '_>
         diagnostics: Vec::new(),
         parameters: Vec::new(),
         defines: 0,
+        gone: HashSet::new(),
         loops: 0,
         copies: 1,
         macro_spans: program
@@ -286,6 +287,8 @@ struct Infer<'a, 't> {
     diagnostics: Diagnostics,
     parameters: Vec<Parameter>,
     defines: u32,
+    /// Names of variables of blocks that have ended, in this clause.
+    gone: HashSet<String>,
     loops: u32,
     /// How often the statement that is walked will stand in the program.
     copies: u64,
@@ -298,6 +301,7 @@ impl<'a, 't> Infer<'a, 't> {
         self.clause = number;
         self.next_variable = 0;
         self.scopes = vec![HashMap::new()];
+        self.gone.clear();
         self.probe = Some(probed.context.clone());
         self.is_guess = probed.is_guess;
         self.needs = Needs::default();
@@ -477,7 +481,9 @@ impl<'a, 't> Infer<'a, 't> {
     fn in_scope<T>(&mut self, walk: impl FnOnce(&mut Self) -> T) -> T {
         self.scopes.push(HashMap::new());
         let value = walk(self);
-        self.scopes.pop();
+        if let Some(scope) = self.scopes.pop() {
+            self.gone.extend(scope.into_keys());
+        }
         value
     }
 
