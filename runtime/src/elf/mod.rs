@@ -186,7 +186,7 @@ impl Binary for Elf {
         })?;
         match file.architecture() {
             object::Architecture::X86_64 => instructions::begins_at(bytes, offset),
-            object::Architecture::Aarch64 => Some(offset % 4 == 0),
+            object::Architecture::Aarch64 => Some(offset.is_multiple_of(4)),
             _ => None,
         }
     }

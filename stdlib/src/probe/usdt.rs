@@ -81,7 +81,7 @@ fn binaries(
     written: &Written<'_>,
     spec: &ProbeSpec<'_>,
     target: &dyn Target,
-) -> Result<Vec<(String, Rc<dyn Binary>)>, Diagnostic> {
+) -> Result<Vec<user::NamedBinary>, Diagnostic> {
     if !written.target.is_empty() && written.target != "*" {
         return user::binaries("usdt", written.target, spec, target);
     }

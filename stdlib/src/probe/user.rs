@@ -9,6 +9,9 @@ use rbt_compiler::vocabulary::{ArgumentAccess, Needs, PidFilter, ProbeSpec, Rout
 use rbt_grammar::{Diagnostic, codes};
 use std::rc::Rc;
 
+/// A file by its path.
+pub(super) type NamedBinary = (String, Rc<dyn Binary>);
+
 /// The files that a target means: all that a pattern describes, else the first.
 ///
 /// Errors: there is none (of a pattern: it cannot be read).
@@ -17,7 +20,7 @@ pub(super) fn binaries(
     at: &str,
     spec: &ProbeSpec<'_>,
     target: &dyn Target,
-) -> Result<Vec<(String, Rc<dyn Binary>)>, Diagnostic> {
+) -> Result<Vec<NamedBinary>, Diagnostic> {
     let mut paths = target.find_binaries(at);
     let is_wild = at.contains('*');
     if !is_wild {
