@@ -451,7 +451,6 @@ impl Loader<'_> {
             }),
             expected_attach_type: attach_type(attachments),
             attach_btf_id: attach_type_id(attachments),
-            ..ProgramSpec::default()
         };
         // The verifier writes its log only when asked: it costs more than the verifying.
         if self.shows_log {

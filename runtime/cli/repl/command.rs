@@ -212,11 +212,15 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert!(parse(":stop x").unwrap_err().contains("number"));
-        assert!(parse(":prbes").unwrap_err().contains("`:probes`"));
-        assert!(parse(":watch x").unwrap_err().contains("`x`"));
-        assert!(parse(":doc").unwrap_err().contains("WORD"));
-        assert!(parse(":clear x").unwrap_err().contains('@'));
+        assert!(parse(":stop x").expect_err("a mistake").contains("number"));
+        assert!(
+            parse(":prbes")
+                .expect_err("a mistake")
+                .contains("`:probes`")
+        );
+        assert!(parse(":watch x").expect_err("a mistake").contains("`x`"));
+        assert!(parse(":doc").expect_err("a mistake").contains("WORD"));
+        assert!(parse(":clear x").expect_err("a mistake").contains('@'));
     }
 
     #[test]

@@ -477,7 +477,7 @@ impl Prompt<'_> {
                 if height > 0 {
                     print!("\x1b[{height}A\r\x1b[J");
                 }
-                print!("{text}Enter ends the watch.\n");
+                println!("{text}Enter ends the watch.");
                 let _ = std::io::stdout().flush();
                 height = text.lines().count() + 1;
             }

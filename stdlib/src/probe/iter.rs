@@ -52,7 +52,7 @@ fn kinds(btf: &Btf) -> Vec<&str> {
 }
 
 /// Named members of a context: name, type, bytes from the start.
-fn members<'b>(btf: &'b Btf, of: TypeId, start: u32, nested: u32) -> Vec<(&'b str, TypeId, u32)> {
+fn members(btf: &Btf, of: TypeId, start: u32, nested: u32) -> Vec<(&str, TypeId, u32)> {
     let mut found = Vec::new();
     for member in btf.members(of) {
         let at = start + member.bit_offset / 8;
