@@ -415,6 +415,8 @@ pub(crate) fn help() -> String {
          rbt [options] -e 'PROGRAM' [parameters]\n    \
          rbt [options] -                  the script comes from stdin\n    \
          rbt -l [PATTERN | FILE]          list probes\n    \
+         rbt                              the prompt: clauses run as they are typed\n    \
+         rbt tools [NAME [parameters]]    the tools that come with rbt\n    \
          a script's own parameters with names follow a lone --\n\n\
          OPTIONS:\n",
     );

@@ -9,9 +9,8 @@ use std::fs::File;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rbt_compiler::Carried;
 use rbt_compiler::artifact::{
-    Artifact, Manifest, MapId, MapKind, MapRole, MapSchema, MapValue, Shape, Storage, When,
+    Artifact, Manifest, MapId, MapKind, MapRole, MapSchema, MapValue, Shape, Site, Storage, When,
 };
 use rbt_grammar::codes;
 use rbt_grammar::diagnostic::Diagnostic;
@@ -97,14 +96,11 @@ impl Live {
         }
     }
 
-    /// What the next compilation has to know of the kernel's side; the types of maps are the
-    /// compiler's.
-    pub fn carried(&self) -> Carried {
-        self.manifest().map_or_else(Carried::default, |m| Carried {
-            sites: m.sites.clone(),
-            texts: m.texts.clone(),
-            maps: Vec::new(),
-        })
+    /// The sites and texts whose numbers maps may hold: the next artifact has to begin with
+    /// them.
+    pub fn numbered(&self) -> (&[Site], &[String]) {
+        self.manifest()
+            .map_or((&[], &[]), |m| (m.sites.as_slice(), m.texts.as_slice()))
     }
 
     fn manifest(&self) -> Option<&Manifest> {

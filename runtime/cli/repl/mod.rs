@@ -279,8 +279,12 @@ impl Prompt<'_> {
                 return false;
             }
         };
-        let mut carried = self.live.carried();
-        carried.maps.clone_from(&self.maps);
+        let (sites, texts) = self.live.numbered();
+        let carried = |maps: &[rbt_compiler::hir::Map]| rbt_compiler::Carried {
+            sites: sites.to_vec(),
+            texts: texts.to_vec(),
+            maps: maps.to_vec(),
+        };
         let mut sources = SourceMap::new();
         let id = sources.add(desk::NAME, script.text.as_str());
         let mut compile = |carried| {
@@ -288,10 +292,10 @@ impl Prompt<'_> {
             let vocabulary = &rbt_stdlib::VOCABULARY;
             rbt_compiler::compile(&sources, id, vocabulary, &*self.host, &options)
         };
-        let mut compiled = compile(carried);
+        let mut compiled = compile(carried(&self.maps));
         if compiled.artifact.is_none() {
             // A map may be used for something else now that nothing fills it any more.
-            let anew = compile(self.live.carried());
+            let anew = compile(carried(&[]));
             if anew.artifact.is_some() {
                 compiled = anew;
             }
