@@ -118,6 +118,7 @@ impl Tool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;

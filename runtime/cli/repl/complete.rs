@@ -236,6 +236,7 @@ fn starting(word: &str, from: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 

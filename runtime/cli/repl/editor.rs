@@ -237,6 +237,7 @@ fn piece(text: &str, first: char) -> (usize, &'static str) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 

@@ -544,6 +544,7 @@ fn shown_map(text: &str) -> Option<Option<&str>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 
