@@ -26,6 +26,11 @@ impl Clock {
         }
     }
 
+    /// A moment of the boot clock in wall nanoseconds since 1970.
+    pub fn wall(&self, boot_nanoseconds: u64) -> u64 {
+        self.boot.saturating_add(boot_nanoseconds)
+    }
+
     /// Wall nanoseconds since 1970 at boot-clock zero.
     pub(crate) fn zero(&self) -> u64 {
         self.boot

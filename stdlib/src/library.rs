@@ -23,6 +23,11 @@ pub(crate) static ALL: &[Library] = &[
         words: &["find"],
     },
     Library {
+        name: "packets.bt",
+        text: include_str!("../bt/packets.bt"),
+        words: &["skboutput"],
+    },
+    Library {
         name: "pointers.bt",
         text: include_str!("../bt/pointers.bt"),
         words: &["container_of"],

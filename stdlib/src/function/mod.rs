@@ -2,6 +2,7 @@
 //! [`Action`], in the same file.
 
 mod bytes;
+mod capture;
 mod command;
 mod debug;
 mod exit;
@@ -74,6 +75,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
     &reflect::Fail,
     &bytes::Buf,
     &bytes::Bswap,
+    &capture::Pcap,
     &stacks::Kstack,
     &stacks::Ustack,
     &stacks::DwUstack,
@@ -109,6 +111,7 @@ pub(crate) static ALL: &[&dyn Function] = &[
 /// Those whose events reach userspace.
 pub(crate) static ACTIONS: &[&dyn Action] = &[
     &unwatch::Unwatch,
+    &capture::Pcap,
     &printf::Printf,
     &printf::Errorf,
     &printf::Warnf,

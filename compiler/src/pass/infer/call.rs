@@ -43,10 +43,11 @@ impl Infer<'_, '_> {
         if let Some(word) = vocabulary.function(&name.node) {
             return self.function(word, arguments, span);
         }
-        if let Some(word) = vocabulary.builtin(&name.node)
-            && arguments.is_empty()
-        {
-            return self.builtin(word, &name.node, span);
+        if let Some(word) = vocabulary.builtin(&name.node) {
+            if self.arity(&name.node, 0, 0, arguments.len(), span) {
+                return self.builtin(word, &name.node, span);
+            }
+            return Expr::new(ExprKind::Zero, Type::Error, span);
         }
         for argument in arguments {
             if let Argument::Expr(argument) = argument {
