@@ -59,6 +59,9 @@ pub struct Parsed {
 /// The most mistakes that one run reports; what lies behind them is seldom worth reading.
 const MOST_DIAGNOSTICS: usize = 100;
 
+/// The group of codes for mistakes of syntax ends before this one's successor.
+const LAST_OF_SYNTAX: codes::Code = codes::Code(99);
+
 /// The tree of a script, and what is wrong with its text. Never fails.
 pub fn parse(source: &Source, options: &ParseOptions<'_>) -> Parsed {
     let mut program = ast::Program::default();
@@ -163,8 +166,15 @@ pub fn parse_expression(
     }
 }
 
-/// In the order of the text, and not more than a person reads.
+/// In the order of the text, and not more than a person reads. Mistakes of syntax say so at
+/// their beginning; what is only in the wrong place is no such mistake.
 fn in_order(mut diagnostics: Diagnostics) -> Diagnostics {
+    for diagnostic in &mut diagnostics {
+        let is_order = [codes::OUT_OF_ORDER, codes::DUPLICATE_CONFIG].contains(&diagnostic.code);
+        if diagnostic.is_fatal() && diagnostic.code <= LAST_OF_SYNTAX && !is_order {
+            diagnostic.message.insert_str(0, "syntax: ");
+        }
+    }
     diagnostics.sort_by_key(|d| d.labels.first().map_or(0, |l| l.span.start));
     diagnostics.truncate(MOST_DIAGNOSTICS);
     diagnostics

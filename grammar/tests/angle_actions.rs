@@ -161,12 +161,15 @@ fn delimiters_pair_with_their_own_kind() {
         .iter()
         .map(|d| d.message.as_str())
         .collect();
-    assert_eq!(messages, ["expected `>` to close the action opened at 1:5"]);
+    assert_eq!(
+        messages,
+        ["syntax: expected `>` to close the action opened at 1:5"]
+    );
     let (_, parsed) = parse_text("a.bt", "k:f { @x = 1 >");
     let messages: Vec<_> = parsed
         .diagnostics
         .iter()
         .map(|d| d.message.as_str())
         .collect();
-    assert_eq!(messages, ["this `{` is never closed"]);
+    assert_eq!(messages, ["syntax: this `{` is never closed"]);
 }
