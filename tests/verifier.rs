@@ -32,19 +32,29 @@ struct Offered {
     skip: Option<String>,
 }
 
+/// A script's positional parameters: those its first line gives, or, of a tool that takes a
+/// probe, the first of its usage that needs no kprobe.
+fn parameters(text: &str) -> Vec<String> {
+    let first = text.lines().next();
+    if let Some(given) = first.and_then(|line| line.strip_prefix("// parameters: ")) {
+        return given.split_whitespace().map(str::to_owned).collect();
+    }
+    let head = text.lines().take_while(|line| line.starts_with(['#', '/']));
+    let quoted = head.filter_map(|line| line.split('\'').nth(1));
+    let mut probes = quoted.filter(|w| w.starts_with("tracepoint:") || w.starts_with("uprobe:"));
+    let takes_probe = text.lines().any(|line| line.starts_with("$1 "));
+    let probe = probes.next().filter(|_| takes_probe);
+    probe.map(str::to_owned).into_iter().collect()
+}
+
 fn offered(tracer: &Path) -> Vec<Offered> {
     let mut all = Vec::new();
     for folder in ["tests/stages", "examples"] {
         for path in script::files(folder, "bt") {
             let text = std::fs::read_to_string(&path).expect("a readable script");
-            let parameters = text
-                .lines()
-                .next()
-                .and_then(|l| l.strip_prefix("// parameters: "));
-            let parameters = parameters.unwrap_or_default().split_whitespace();
             all.push(Offered {
                 name: format!("{folder}/{}", script::name_of(&path)),
-                parameters: parameters.map(str::to_owned).collect(),
+                parameters: parameters(&text),
                 // A case for another kernel than this one compiles here as well, only otherwise.
                 skip: text
                     .lines()

@@ -90,9 +90,9 @@ fn structs_show_anonymous_members_and_bit_fields() {
         field("high", 1, int(1, true), Some((3, 5))),
         field("f", 2, Shape::None, None),
     ]);
-    // 0b11111_010: the lower field 2, the upper -1
+    // 0b11111_010: the lower field 2, the upper all ones, which has no sign in the language
     let text = shown(&whole, &[7, 0b1111_1010, 0]);
-    assert_eq!(text, "{ .x = 7, .low = 2, .high = -1, .f = null }");
+    assert_eq!(text, "{ .x = 7, .low = 2, .high = 31, .f = null }");
     assert_eq!(shown(&Shape::Struct(Vec::new()), &[]), "{}");
 }
 
