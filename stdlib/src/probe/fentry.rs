@@ -85,6 +85,44 @@ pub(super) fn attachable(btf: &Btf, name: &str) -> Option<(TypeId, u32)> {
     (slots <= MOST_SLOTS && is_plain).then_some((function, slots))
 }
 
+/// Whether a program can be attached to a function by type without running inside itself: what
+/// guards against that came in Linux 5.12, with the atomic instructions.
+fn is_safe(function: &str, target: &dyn Target) -> bool {
+    target.has(Feature::AtomicFetch) || !is_used_by_programs(function)
+}
+
+/// Whether programs themselves go through a function: by the locks, memory and buffers that
+/// their maps need.
+pub(super) fn is_used_by_programs(function: &str) -> bool {
+    const PREFIXES: [&str; 24] = [
+        "_raw_",
+        "__raw_",
+        "__bpf",
+        "__htab",
+        "__lock",
+        "__pcpu",
+        "__perf",
+        "__rcu",
+        "__srcu",
+        "alloc_htab",
+        "array_map",
+        "bpf_",
+        "copy_from_kernel",
+        "do_raw_",
+        "htab_",
+        "irq_work",
+        "lookup_",
+        "lru_",
+        "migrate_",
+        "native_queued",
+        "pcpu_",
+        "percpu_",
+        "queued_",
+        "rcu_",
+    ];
+    PREFIXES.iter().any(|prefix| function.starts_with(prefix))
+}
+
 fn expand(
     provider: &str,
     spec: &ProbeSpec<'_>,
@@ -99,7 +137,7 @@ fn expand(
         let found = matching(module, written, target).map_err(|e| unanswered(spec, e))?;
         let own = found.iter().filter(|(function, of)| {
             // Of modules the kernel's own types say nothing.
-            of.is_empty() && attachable(btf, function).is_some()
+            of.is_empty() && attachable(btf, function).is_some() && is_safe(function, target)
         });
         let mut places: Vec<Place> = own
             .map(|(function, _)| place(provider, KERNEL, function))
@@ -108,6 +146,7 @@ fn expand(
         return Ok(places);
     }
     let is_there = is_module(module, "") && btf.find_function(written).is_some();
+    let is_there = is_there && is_safe(written, target);
     Ok(if is_there {
         vec![place(provider, KERNEL, written)]
     } else {

@@ -386,6 +386,13 @@ fn cheaper(
     if !points.iter().all(Point::is_plain) {
         return None;
     }
+    // A kprobe that a program meets in its own doings is passed over; a program attached by type
+    // would run inside itself, on kernels before 5.12 without end. The atomic instructions came
+    // with the guard.
+    let is_own = |point: &Point<'_>| super::fentry::is_used_by_programs(point.function);
+    if points.iter().any(is_own) || !target.has(Feature::AtomicFetch) {
+        return None;
+    }
     let side = if is_return { Side::Return } else { Side::Entry };
     let names: Vec<&str> = points.iter().map(|point| point.function).collect();
     super::fentry::instead_of_kprobes(side, &names, needs, target)
