@@ -30,8 +30,6 @@ COST = {
     "@[args.id] = max(...)": f"{ENTER} {{ @[args.id] = max(args.id); }}",
     "@[args.id] = stats(...)": f"{ENTER} {{ @[args.id] = stats(args.id); }}",
     "@[args.id] = nsecs": f"{ENTER} {{ @[args.id] = nsecs; }}",
-    "@[kstack] = count()": f"{ENTER} {{ @[kstack] = count(); }}",
-    "@[ustack] = count()": f"{ENTER} {{ @[ustack] = count(); }}",
     "@++": f"{ENTER} {{ @++; }}",
     "/pid == 1/ @ = count()": f"{ENTER} /pid == 1/ {{ @ = count(); }}",
     "@[kstack] = count()": f"{ENTER} {{ @[kstack] = count(); }}",
@@ -39,6 +37,7 @@ COST = {
     "one named call": "tracepoint:syscalls:sys_enter_getppid { @[comm] = count(); }",
     "printf of two values": f'{ENTER} {{ printf("%d %s\\n", pid, comm); }}',
     "latency, two probes": STARTUP["latency by command"],
+    "nothing, two probes": f"{ENTER} {{ }} {EXIT} {{ }}",
 }
 
 # The hand-written programs of floor/ that do the same as a script above.
@@ -48,10 +47,22 @@ FLOOR = {
     "@[comm] = count()": "count_by_comm",
     "@[pid, comm] = count()": "count_by_pid_comm",
     "@ = hist(args.id)": "hist",
+    "@ = lhist(args.id, ...)": "lhist",
     "@[args.id] = count()": "count_by_id",
+    "@[args.id] = sum(1)": "count_by_id",
+    "@[args.id] = avg(...)": "avg_by_id",
+    "@[args.id] = min(...)": "min_by_id",
+    "@[args.id] = max(...)": "max_by_id",
+    "@[args.id] = stats(...)": "stats_by_id",
+    "@[args.id] = nsecs": "time_by_id",
+    "@[kstack] = count()": "kstack",
+    "@[ustack] = count()": "ustack",
     "@++": "increment",
     "/pid == 1/ @ = count()": "filter",
+    "one named call": "one_call",
+    "printf of two values": "print",
     "latency, two probes": "latency",
+    "nothing, two probes": "nothing_twice",
 }
 
 # Lengths of the scripts whose compilation is timed.

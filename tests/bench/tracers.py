@@ -120,15 +120,24 @@ class Floor:
         headers = f"-I/usr/include/{platform.machine()}-linux-gnu"
         build = ["clang", "-O2", "-g", "-target", "bpf", "-mcpu=v3", headers, f"-DFLOOR_{name}",
                  "-c", self.source, "-o", target]
-        load = [*self.bpftool, "prog", "loadall", target, self._PINS, "autoattach"]
+        maps = self._PINS + "-maps"
+        load = [*self.bpftool, "prog", "loadall", target, self._PINS, "pinmaps", maps, "autoattach"]
+        reader = None
         try:
             for command in (build, load):
                 done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 if done.returncode:
                     raise RuntimeError((done.stdout.strip().splitlines() or [f"{command[0]} failed"])[-1])
+            if os.path.exists(os.path.join(maps, "events")):
+                reader = subprocess.Popen([os.path.join(self.folder, "drain"), os.path.join(maps, "events")],
+                                          stdout=subprocess.DEVNULL)
             yield self
         finally:
-            shutil.rmtree(self._PINS, ignore_errors=True)
+            if reader:
+                reader.kill()
+                reader.wait()
+            for pins in (self._PINS, maps):
+                shutil.rmtree(pins, ignore_errors=True)
 
     def programs(self):
         """The BPF programs at work, by id."""
