@@ -1,5 +1,6 @@
-//! The reference, `docs/reference/`: made of the same tables that the compiler, the command line
-//! and `rbt --doc` use. Fails when a page is not what they say; `RBT_BLESS=1` writes all anew.
+//! The reference, `docs/reference/`, and what is installed beside the command, `packaging/`: made
+//! of the same tables that the compiler, the command line and `rbt --doc` use. Fails when a file
+//! is not what they say; `RBT_BLESS=1` writes all anew.
 
 #![allow(
     missing_docs,
@@ -136,14 +137,19 @@ fn messages() -> String {
     text
 }
 
-/// What `rbt --help` says.
-fn options() -> String {
-    let help = Command::new(env!("CARGO_BIN_EXE_rbt"))
-        .arg("--help")
+/// What rbt prints.
+fn printed(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_rbt"))
+        .args(arguments)
         .output()
         .expect("rbt runs");
-    assert!(help.status.success());
-    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(output.status.success());
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What `rbt --help` says.
+fn options() -> String {
+    let help = printed(&["--help"]);
     format!("# The command line\n\n```text\n{}\n```\n", help.trim_end())
 }
 
@@ -166,6 +172,46 @@ fn all() -> Vec<(&'static str, String)> {
     }
     files.push(("README.md", index));
     files
+}
+
+/// What is installed beside the command: path from the root, text.
+fn installed() -> Vec<(&'static str, String)> {
+    vec![
+        ("packaging/rbt.8", printed(&["--man"])),
+        (
+            "packaging/completions/rbt.bash",
+            printed(&["completions", "bash"]),
+        ),
+        (
+            "packaging/completions/_rbt",
+            printed(&["completions", "zsh"]),
+        ),
+        (
+            "packaging/completions/rbt.fish",
+            printed(&["completions", "fish"]),
+        ),
+    ]
+}
+
+#[test]
+fn what_is_installed_is_what_the_tables_say() {
+    let mut stale = Vec::new();
+    for (name, text) in installed() {
+        let path = script::root().join(name);
+        if fs::read_to_string(&path).is_ok_and(|there| there == text) {
+            continue;
+        }
+        if script::is_blessing() {
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a writable folder");
+            fs::write(&path, text).expect("a writable file");
+        } else {
+            stale.push(name);
+        }
+    }
+    assert!(
+        stale.is_empty(),
+        "{stale:?} are stale; RBT_BLESS=1 writes them anew"
+    );
 }
 
 #[test]

@@ -225,6 +225,7 @@ fn recipe(
         pass::probes::keep(&mut clauses, filter);
     }
     done("probes");
+    let has_lost_probes = is_fatal(out);
     let input = pass::infer::Input {
         vocabulary,
         types: &types,
@@ -233,6 +234,7 @@ fn recipe(
         macros: &preamble.macros,
         options,
         has_holes,
+        has_lost_probes,
     };
     let inferred = pass::infer::run(&tree, &clauses, &input);
     let program = inferred.program;

@@ -1,15 +1,16 @@
 //! The table of options, and what the command line says.
 //!
-//! One row for each option: it yields the parsing and `--help`. Parsing only records;
-//! deciding comes after.
+//! One row for each option: it yields the parsing, `--help`, the manual page and the completions.
+//! Parsing only records; deciding comes after.
 
+use crate::subcommand::{self, Subcommand};
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 
 /// Everything the command line said.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Args {
     /// `-e`
     pub program: Option<String>,
@@ -70,6 +71,19 @@ pub(crate) struct Args {
     pub doc: bool,
     /// `--explain`
     pub explain: Option<String>,
+    /// `--color`
+    pub color: Option<String>,
+    /// `--man`
+    pub man: bool,
+    /// The first word, if it is one of those that `rbt help commands` lists. Not in `words`,
+    /// save for `tools`.
+    pub subcommand: Option<&'static Subcommand>,
+    /// Words after a lone `--`, where the words before it are not the script's parameters.
+    pub parameters: Vec<String>,
+    /// `fmt -i`
+    pub in_place: bool,
+    /// `fmt --check`
+    pub only_compares: bool,
     /// `-h`
     pub help: bool,
     /// `-V`
@@ -77,20 +91,43 @@ pub(crate) struct Args {
 }
 
 /// How an option takes effect.
-enum Effect {
+pub(crate) enum Effect {
+    /// Takes nothing.
     Flag(fn(&mut Args)),
+    /// Takes a value of that name.
     Value(&'static str, fn(&mut Args, String)),
 }
 
 /// An option.
-struct Row {
-    short: Option<char>,
-    long: &'static str,
-    effect: Effect,
-    help: &'static str,
+pub(crate) struct Row {
+    /// Its letter.
+    pub short: Option<char>,
+    /// Its name without dashes; empty if it has a letter only.
+    pub long: &'static str,
+    /// What it does to the arguments.
+    pub effect: Effect,
+    /// One sentence.
+    pub help: &'static str,
 }
 
-const TABLE: &[Row] = &[
+impl Row {
+    /// How it is written: `-o, --output FILE`.
+    pub(crate) fn usage(&self) -> String {
+        let mut usage = match (self.short, self.long) {
+            (Some(short), "") => format!("-{short}"),
+            (Some(short), long) => format!("-{short}, --{long}"),
+            (None, long) => format!("    --{long}"),
+        };
+        if let Effect::Value(name, _) = self.effect {
+            usage.push(' ');
+            usage.push_str(name);
+        }
+        usage
+    }
+}
+
+/// Every option that stands before or behind any word.
+pub(crate) const TABLE: &[Row] = &[
     Row {
         short: Some('e'),
         long: "",
@@ -297,6 +334,18 @@ const TABLE: &[Row] = &[
         help: "say what this kernel can do",
     },
     Row {
+        short: None,
+        long: "color",
+        effect: Effect::Value("WHEN", |a, v| a.color = Some(v)),
+        help: "colours in messages: always, never, or auto (on a terminal)",
+    },
+    Row {
+        short: None,
+        long: "man",
+        effect: Effect::Flag(|a| a.man = true),
+        help: "write the manual page: rbt --man | man -l -",
+    },
+    Row {
         short: Some('h'),
         long: "help",
         effect: Effect::Flag(|a| a.help = true),
@@ -328,15 +377,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
     while let Some(argument) = parser.next().map_err(complaint)? {
         let row = match argument {
             Arg::Value(word) => {
-                args.words.push(text(word.as_bytes()));
+                args.word(text(word.as_bytes()));
                 continue;
             }
             Arg::Short('b') => continue,
             Arg::Short(letter) => {
-                let row = TABLE.iter().find(|row| row.short == Some(letter));
+                let row = args.rows().find(|row| row.short == Some(letter));
                 row.ok_or_else(|| format!("invalid option -- '{letter}'"))?
             }
-            Arg::Long(name) => named(name)?,
+            Arg::Long(name) => named(name, &args)?,
         };
         match row.effect {
             Effect::Flag(set) => set(&mut args),
@@ -350,6 +399,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
         let word = text(word.as_bytes());
         if word.starts_with("--") {
             args.named.push(word);
+        } else if args.subcommand.is_some_and(|known| !known.is_a_script) {
+            args.parameters.push(word);
         } else {
             args.words.push(word);
         }
@@ -370,9 +421,30 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     text
 }
 
+impl Args {
+    /// The options that may follow: those of the subcommand before all others.
+    fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        let own = self.subcommand.map_or(&[][..], |known| known.options);
+        own.iter().chain(TABLE)
+    }
+
+    /// Takes a word that is no option.
+    fn word(&mut self, word: String) {
+        let is_first = self.words.is_empty() && self.subcommand.is_none();
+        let is_other = self.program.is_some() || self.lists || self.doc;
+        if is_first && !is_other && self.explain.is_none() {
+            self.subcommand = subcommand::find(&word);
+            if self.subcommand.is_some_and(|known| !known.is_a_script) {
+                return;
+            }
+        }
+        self.words.push(word);
+    }
+}
+
 /// The option of that long name, or the only one that begins so.
-fn named(name: &str) -> Result<&'static Row, String> {
-    let all = || TABLE.iter().filter(|row| !row.long.is_empty());
+fn named(name: &str, args: &Args) -> Result<&'static Row, String> {
+    let all = || args.rows().filter(|row| !row.long.is_empty());
     if let Some(row) = all().find(|row| row.long == name) {
         return Ok(row);
     }
@@ -405,55 +477,6 @@ fn complaint(error: lexopt::Error) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// What `--help` shows.
-pub(crate) fn help() -> String {
-    let mut text = String::from(
-        "USAGE:\n    \
-         rbt [options] FILE [parameters]\n    \
-         rbt [options] -e 'PROGRAM' [parameters]\n    \
-         rbt [options] -                  the script comes from stdin\n    \
-         rbt -l [PATTERN | FILE]          list probes\n    \
-         rbt                              the prompt: clauses run as they are typed\n    \
-         rbt tools [NAME [parameters]]    the tools that come with rbt\n    \
-         a script's own parameters with names follow a lone --\n\n\
-         OPTIONS:\n",
-    );
-    for row in TABLE {
-        let mut flags = match (row.short, row.long) {
-            (Some(short), "") => format!("-{short}"),
-            (Some(short), long) => format!("-{short}, --{long}"),
-            (None, long) => format!("    --{long}"),
-        };
-        if let Effect::Value(name, _) = row.effect {
-            flags.push(' ');
-            flags.push_str(name);
-        }
-        let _ = writeln!(text, "    {flags:<30} {}", row.help);
-    }
-    text.push_str(
-        "\nEXAMPLES:\n    \
-         rbt -l 'tracepoint:syscalls:*open*'\n        \
-         list tracepoints whose name contains \"open\"\n    \
-         rbt -e 'tracepoint:raw_syscalls:sys_enter < @[comm] = count(); >'\n        \
-         count system calls by process; Ctrl-C prints the counts\n    \
-         rbt -e 'tracepoint:syscalls:sys_enter_openat { printf(\"%s %s\\n\", comm, \
-         str(args.filename)); }'\n        \
-         show the files that are opened\n    \
-         rbt -e 'profile:hz:99 { @[comm] = count(); } interval:s:5 { exit(); }'\n        \
-         sample what runs, for five seconds\n\n\
-         SETTINGS (config = { name = value } in a script, or RBT_NAME in the environment):\n",
-    );
-    for row in rbt_compiler::config::TABLE {
-        let _ = writeln!(text, "    {:<30} {}", row.name, row.doc);
-    }
-    text.push_str(
-        "\nEXIT STATUS:\n    \
-         0 tracing ended; what exit(n) says; 1 the script or the command line is wrong,\n    \
-         2 its C part is; 255 the machine refused to load or attach\n",
-    );
-    text
 }
 
 #[cfg(test)]
@@ -501,10 +524,18 @@ mod tests {
     }
 
     #[test]
-    fn every_option_is_in_the_help() {
-        let help = help();
-        for row in TABLE {
-            assert!(help.contains(row.help));
-        }
+    fn the_first_word_may_be_a_subcommand() {
+        let args = parse(words("-q check --format json a.bt")).expect("a good line");
+        assert_eq!(args.subcommand.map(|known| known.name), Some("check"));
+        assert_eq!(args.words, ["a.bt"]);
+        assert_eq!(args.format.as_deref(), Some("json"));
+        let args = parse(words("a.bt check")).expect("a good line");
+        assert!(args.subcommand.is_none());
+        assert_eq!(args.words, ["a.bt", "check"]);
+        let args = parse(words("./check -l")).expect("a good line");
+        assert_eq!(args.words, ["./check"]);
+        let args = parse(words("-l check")).expect("a good line");
+        assert!(args.subcommand.is_none());
+        assert!(parse(words("a.bt --in-place")).is_err());
     }
 }

@@ -9,7 +9,7 @@ use rbt_stdlib::{Kind, Page, pages};
 use std::fmt::Write as _;
 
 /// What the words of a kind are called, and their place in the list.
-const KINDS: &[(Kind, &str, &str)] = &[
+pub(crate) const KINDS: &[(Kind, &str, &str)] = &[
     (Kind::Probe, "probe type", "Probe types"),
     (Kind::Builtin, "builtin", "Builtins"),
     (Kind::Function, "function", "Functions"),

@@ -5,13 +5,19 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod check;
 mod clock;
+mod completions;
 mod doc;
+mod fmt;
+mod help;
 mod imports;
 mod list;
+mod manual;
 mod repl;
 mod run;
 mod show;
+mod subcommand;
 mod tools;
 
 use args::Args;
@@ -19,6 +25,7 @@ use rbt_compiler::target::TracedProcess;
 use rbt_grammar::{Color, Diagnostic, Severity, SourceMap};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 /// The script or the command line is wrong.
 const WRONG: u8 = 1;
@@ -46,13 +53,28 @@ fn main() -> ExitCode {
 }
 
 fn choose(args: &Args) -> u8 {
-    if args.help
-        && let Some(tool) = run::tool(args)
-    {
-        return print_or(tool.map(tools::Tool::header));
+    if let Some(when) = &args.color {
+        match when.as_str() {
+            "always" => set_color(Some(Color::Always)),
+            "never" => set_color(Some(Color::Never)),
+            "auto" => set_color(None),
+            other => {
+                complain(&format!(
+                    "ERROR: --color is `always`, `never` or `auto`, not `{other}`\n"
+                ));
+                return WRONG;
+            }
+        }
     }
     if args.help {
-        return print(&args::help());
+        return match (run::tool(args), args.subcommand) {
+            (Some(tool), _) => print_or(tool.map(tools::Tool::header)),
+            (None, Some(known)) => print(&known.page()),
+            (None, None) => print(&help::overview()),
+        };
+    }
+    if args.man {
+        return print(&manual::page());
     }
     if args.version {
         return print(&format!("rbt v{}\n", env!("CARGO_PKG_VERSION")));
@@ -73,22 +95,22 @@ fn choose(args: &Args) -> u8 {
     if args.lists {
         return list::list(args);
     }
-    if args.program.is_none() && args.words.is_empty() && std::env::args_os().len() == 1 {
+    if std::env::args_os().len() == 1 {
         if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
             return repl::start(args);
         }
-        complain(&args::help());
+        complain(&help::overview());
         return WRONG;
     }
-    if args.program.is_none() && args.words == ["tools"] {
-        return print(&tools::list());
+    match args.subcommand {
+        Some(known) => (known.run)(args),
+        None => run::run(args),
     }
-    run::run(args)
 }
 
 /// A command line that cannot be read: why, and what could have been written.
 fn usage(why: &str) -> ExitCode {
-    complain(&format!("rbt: {why}\n{}", args::help()));
+    complain(&format!("rbt: {why}\n{}", help::overview()));
     ExitCode::from(WRONG)
 }
 
@@ -126,15 +148,32 @@ fn show_all(diagnostics: &[Diagnostic], sources: &SourceMap, warnings: bool) {
     }
 }
 
-/// Colours where both streams are terminals, unless the environment says otherwise.
+/// What `--color` said; unset for `auto` and where it was not given.
+static COLOR: OnceLock<Option<Color>> = OnceLock::new();
+
+fn set_color(color: Option<Color>) {
+    // The command line is read once.
+    let _ = COLOR.set(color);
+}
+
+/// Colours where both streams are terminals, unless the command line or the environment says
+/// otherwise.
 fn color() -> Color {
-    let wish = std::env::var("RBT_COLOR").or_else(|_| std::env::var("BPFTRACE_COLOR"));
     let is_terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    let auto = if is_terminal {
+        Color::Always
+    } else {
+        Color::Never
+    };
+    if let Some(said) = COLOR.get() {
+        return said.unwrap_or(auto);
+    }
+    let wish = std::env::var("RBT_COLOR").or_else(|_| std::env::var("BPFTRACE_COLOR"));
     let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     match wish.as_deref() {
         Ok("always") => Color::Always,
         Ok("never") => Color::Never,
-        _ if is_terminal && !is_unwanted => Color::Always,
-        _ => Color::Never,
+        _ if is_unwanted => Color::Never,
+        _ => auto,
     }
 }

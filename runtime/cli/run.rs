@@ -53,6 +53,33 @@ pub(crate) fn script(args: &Args) -> Result<(SourceMap, SourceId, Vec<String>), 
     Ok((sources, id, parameters))
 }
 
+/// The command line once for each script that it names: the one of `-e`, or each word by itself.
+///
+/// Errors: it names none.
+pub(crate) fn each(args: &Args) -> Vec<Result<Args, Refused>> {
+    if args.program.is_some() {
+        let words = args.words.iter().chain(&args.parameters).cloned();
+        return vec![Ok(Args {
+            words: words.collect(),
+            ..args.clone()
+        })];
+    }
+    if args.words.is_empty() {
+        let usage = args
+            .subcommand
+            .map_or_else(String::new, |known| known.usage());
+        return vec![Err(format!("USAGE: {usage}"))];
+    }
+    let words = args.words.iter().map(|word| {
+        let words = std::iter::once(word).chain(&args.parameters).cloned();
+        Ok(Args {
+            words: words.collect(),
+            ..args.clone()
+        })
+    });
+    words.collect()
+}
+
 /// The file that the script is read from; none for `-e` and stdin.
 pub(crate) fn script_file(args: &Args) -> Option<PathBuf> {
     if args.program.as_ref().is_some_and(|text| !text.is_empty()) || tool(args).is_some() {
@@ -226,7 +253,7 @@ fn show_stages(
 }
 
 /// The reason as the C library words it, without Rust's number behind it.
-fn reason(error: &std::io::Error) -> String {
+pub(crate) fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error")
         .next()
@@ -287,7 +314,7 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
             mode = Mode::Test;
             false
         }
-        Some("format") => return lay_out(args),
+        Some("format") => return crate::fmt::one(args),
         Some(_) => {
             return Err(String::from(
                 "USAGE: --mode can only be 'codegen', 'compiler-bench', 'bench', 'test' or \
@@ -430,44 +457,6 @@ fn unexpected(options: &Options, compiled: &Compiled) -> Option<String> {
         unknown.join(", "),
         names.join(": ")
     ))
-}
-
-/// Writes the script in its usual form, to stdout or the file of `-o`.
-fn lay_out(args: &Args) -> Result<u8, Refused> {
-    let (sources, script, _) = script(args)?;
-    let Some(source) = sources.get(script) else {
-        return Ok(WRONG);
-    };
-    let vocabulary = &rbt_stdlib::VOCABULARY;
-    let names: Vec<&str> = vocabulary.providers.iter().map(|p| p.name()).collect();
-    let aliases = vocabulary.providers.iter().flat_map(|p| p.aliases());
-    let aliases: Vec<&str> = aliases.copied().collect();
-    let options = rbt_grammar::ParseOptions {
-        providers: &names,
-        aliases: &aliases,
-        positional: &[],
-    };
-    let parsed = rbt_grammar::parse(source, &options);
-    show_all(&parsed.diagnostics, &sources, !args.hides_warnings);
-    if parsed
-        .diagnostics
-        .iter()
-        .any(rbt_grammar::Diagnostic::is_fatal)
-    {
-        return Ok(WRONG);
-    }
-    let comments = rbt_grammar::comments(source, &options);
-    let text = rbt_grammar::pretty::script(&parsed.program, source, &comments);
-    match &args.output {
-        None => Ok(print(&text)),
-        Some(file) => match std::fs::write(file, text) {
-            Ok(()) => Ok(0),
-            Err(error) => Err(format!(
-                "Failed to open output file: \"{file}\": {}",
-                reason(&error)
-            )),
-        },
-    }
 }
 
 /// The number of a process, decimal or hexadecimal.

@@ -83,6 +83,11 @@ pub(crate) fn find(name: &str) -> Result<&'static Tool, String> {
     })
 }
 
+/// The names of all tools.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|tool| tool.name)
+}
+
 /// One line for each tool.
 pub(crate) fn list() -> String {
     let width = TOOLS.iter().map(|tool| tool.name.len()).max().unwrap_or(0);

@@ -72,6 +72,8 @@ pub struct Host {
     traced: TracedProcess,
     files: Files,
     without: Vec<Feature>,
+    /// Whether every other feature is taken to be there, unprobed.
+    has_all_features: bool,
     shows_verifier_logs: bool,
     btf: OnceCell<Result<Btf, TargetError>>,
     tracefs: OnceCell<Result<Tracefs, TargetError>>,
@@ -100,6 +102,14 @@ impl Host {
     /// The same, taken to lack some features.
     pub fn without(self, without: Vec<Feature>) -> Host {
         Host { without, ..self }
+    }
+
+    /// As if the kernel had every feature: for those who may not probe it.
+    pub fn with_all_features(self) -> Host {
+        Host {
+            has_all_features: true,
+            ..self
+        }
     }
 
     /// The same, showing the verifier's words for each program on stderr.
@@ -271,6 +281,9 @@ impl Target for Host {
     fn has(&self, feature: Feature) -> bool {
         if self.without.contains(&feature) {
             return false;
+        }
+        if self.has_all_features {
+            return true;
         }
         let known = self
             .features

@@ -34,7 +34,7 @@ pub(super) enum Command {
 }
 
 /// A row of the table: name, what follows it, what it does.
-pub(super) struct Row {
+pub(crate) struct Row {
     /// With its colon.
     pub name: &'static str,
     /// What follows.
@@ -44,7 +44,7 @@ pub(super) struct Row {
 }
 
 /// Every command.
-pub(super) const TABLE: &[Row] = &[
+pub(crate) const TABLE: &[Row] = &[
     row(":probes", "", "the clauses that run, with their numbers"),
     row(":stop", "[N]", "stop clause N, or all of them; maps stay"),
     row(
@@ -92,7 +92,7 @@ const fn row(name: &'static str, arguments: &'static str, summary: &'static str)
 }
 
 /// The text of `:help`.
-pub(super) fn help() -> String {
+pub(crate) fn help() -> String {
     let mut text = String::from(
         "Type a clause (`interval:s:1 { print(@x); }`): it attaches at once and runs while you \
          type.\nType a statement (`@x = 5`, `print(@x)`): it runs once. `@` shows all maps, `@x` \

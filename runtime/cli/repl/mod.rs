@@ -3,7 +3,7 @@
 //! Takes lines from the editor's thread and events from the kernel, in one loop; a change
 //! takes effect whole or not at all. Holds no logic of tracing: `rbt_runtime::Live` has it.
 
-mod command;
+pub(crate) mod command;
 mod complete;
 mod desk;
 mod editor;

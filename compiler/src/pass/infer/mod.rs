@@ -44,6 +44,8 @@ pub struct Input<'a, 't> {
     /// Whether something of the text could not be understood: what it may have assigned is
     /// then not missed.
     pub has_holes: bool,
+    /// Whether a probe could not be looked up: what its action assigns may have any type.
+    pub has_lost_probes: bool,
 }
 
 /// What inference gives.
@@ -376,7 +378,7 @@ impl<'a, 't> Infer<'a, 't> {
 
     /// Types of variables and maps that nothing decides: integers.
     fn settle(&mut self) {
-        let ty = if self.input.has_holes {
+        let ty = if self.input.has_holes || self.input.has_lost_probes {
             Type::Error
         } else {
             I64
