@@ -556,6 +556,9 @@ pub enum VerbKind {
     AllocationFlags,
 }
 
+/// The bit of [`Globals::ending`] that says that tracing ends; the status is below it.
+pub const ENDING: u64 = 1 << 8;
+
 /// The object's one data section (`.bss`): zero at start, shared with userspace by mapping.
 #[derive(Clone, Debug, Default)]
 pub struct Globals {
@@ -571,8 +574,13 @@ pub struct Globals {
     /// Userspace sets it: high while it looks by itself, 0 (as at the start) while it sleeps.
     pub wake_level: Option<u32>,
     /// Where the word (`u64`) lies that userspace sets to keep attached programs from doing
-    /// anything, if there is one.
+    /// anything, if there is one: for those of one that takes part in a change of scripts, and
+    /// for those that the kernel takes long to detach.
     pub shut: Option<u32>,
+    /// Where the word (`u64`) lies that a program sets which ends tracing, if one can: its
+    /// status above [`ENDING`]. It holds even if there was no room for the event, and from then
+    /// on there are no others.
+    pub ending: Option<u32>,
 }
 
 /// A named piece of the data section.
@@ -781,6 +789,26 @@ pub enum AttachTarget {
         /// Where.
         cpus: Cpus,
     },
+}
+
+impl AttachTarget {
+    /// Whether the kernel waits for all CPUs before it lets go of a program that is attached
+    /// there: tens of milliseconds for each.
+    pub fn is_slow_to_detach(&self) -> bool {
+        match self {
+            AttachTarget::Tracepoint { .. }
+            | AttachTarget::Kprobe { .. }
+            | AttachTarget::KprobeMulti { .. }
+            | AttachTarget::Function { .. }
+            | AttachTarget::Uprobe { .. }
+            | AttachTarget::UprobeMulti { .. } => true,
+            AttachTarget::TestRun
+            | AttachTarget::RawTracepoint { .. }
+            | AttachTarget::Iterator { .. }
+            | AttachTarget::Watchpoint { .. }
+            | AttachTarget::PerfEvent { .. } => false,
+        }
+    }
 }
 
 /// The ends of a function.

@@ -412,6 +412,7 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
             mode,
             child,
             process,
+            is_last: true,
         },
     );
     let error = match session.and_then(Session::run) {

@@ -30,8 +30,9 @@ pub(crate) struct Program<'a> {
 
 /// What holds a program to a probe.
 ///
-/// Private fields: closing `link` ends the program's calls at once; closing the event behind
-/// it may wait for the kernel (tens of milliseconds for a tracepoint), so it is kept apart.
+/// Private fields: closing `link` ends the program's calls at once, but where `is_slow` says
+/// so only returns when all CPUs have passed by, after tens of milliseconds; so may closing
+/// the event behind it, which is kept apart.
 #[derive(Debug)]
 pub(crate) struct Link {
     link: Option<OwnedFd>,
@@ -40,6 +41,8 @@ pub(crate) struct Link {
     watched: Option<u64>,
     /// Whether its program runs when it is read.
     iterates: bool,
+    /// Whether the kernel takes long to let go of it.
+    is_slow: bool,
 }
 
 /// Which processes are traced.
@@ -157,6 +160,19 @@ impl<'a> Program<'a> {
 
     /// Attaches it to one of its places, restricted to a process where the place allows that.
     pub(crate) fn attach(
+        &self,
+        attachment: &Attachment,
+        host: &Host,
+        scope: &Scope,
+    ) -> Result<Vec<Link>, AttachError> {
+        let mut links = self.link(attachment, host, scope)?;
+        for link in &mut links {
+            link.is_slow = attachment.target.is_slow_to_detach();
+        }
+        Ok(links)
+    }
+
+    fn link(
         &self,
         attachment: &Attachment,
         host: &Host,
@@ -508,6 +524,7 @@ impl<'a> Program<'a> {
             event: Some(event),
             watched: None,
             iterates: false,
+            is_slow: false,
         })
     }
 }
@@ -542,7 +559,19 @@ impl Link {
             event: None,
             watched: None,
             iterates: false,
+            is_slow: false,
         }
+    }
+
+    /// Whether the kernel takes long to let go of it.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.is_slow
+    }
+
+    /// Lets go of links at the very end of the process: of those that take long through a child.
+    pub(crate) fn leave(links: Vec<Link>) {
+        let slow = links.into_iter().filter(|link| link.is_slow);
+        sys::close_after_end(slow.flat_map(|l| [l.link, l.event]).flatten().collect());
     }
 
     /// A pass over the objects that its program is run for; none if it is no iterator.
@@ -556,7 +585,7 @@ impl Link {
         self.watched == Some(address)
     }
 
-    /// Ends the program's calls from here. What may take the kernel long is left for the drop.
+    /// Ends the program's calls from here.
     pub(crate) fn detach(&mut self) {
         if self.link.take().is_none() {
             // Without a link the event itself holds the program.

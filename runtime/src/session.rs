@@ -7,13 +7,14 @@
 use std::env;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
 use rbt_compiler::artifact::{
-    Artifact, AttachTarget, Attachment, MapId, MapRole, MissingProbes, Side, When,
+    Artifact, AttachTarget, Attachment, ENDING, MapId, MapRole, MissingProbes, Side, When,
 };
 use rbt_grammar::codes;
 use rbt_grammar::diagnostic::{Diagnostic, Severity};
@@ -71,6 +72,9 @@ pub struct Options {
     pub child: Option<Child>,
     /// The process of `-p`.
     pub process: Option<Process>,
+    /// The process ends with this run, so what takes the kernel long to close is left to a
+    /// child.
+    pub is_last: bool,
 }
 
 /// What of a script is run.
@@ -108,6 +112,7 @@ pub struct Session<'a> {
 struct Flags {
     is_dry_run: bool,
     is_quiet: bool,
+    is_last: bool,
     mode: Mode,
 }
 
@@ -190,6 +195,7 @@ impl<'a> Session<'a> {
             options: Flags {
                 is_dry_run: options.is_dry_run,
                 is_quiet: options.is_quiet,
+                is_last: options.is_last,
                 mode: options.mode,
             },
             clock,
@@ -225,6 +231,9 @@ impl<'a> Session<'a> {
         if let Some(child) = &self.child {
             child.terminate();
         }
+        if self.options.is_last {
+            Link::leave(mem::take(&mut self.links));
+        }
         self.clock.passed("end");
         result
     }
@@ -242,7 +251,7 @@ impl<'a> Session<'a> {
             None => self.follow().await?,
         };
         self.clock.passed("follow");
-        self.links.iter_mut().for_each(Link::detach);
+        self.detach();
         self.clock.passed("detach");
         match stop {
             // What came after the script's own end is none of its output.
@@ -259,6 +268,27 @@ impl<'a> Session<'a> {
             Stop::Outside => 0,
         });
         Ok((status & 0xff) as i32)
+    }
+
+    /// Ends all calls of programs. Those that the kernel takes long to detach are told to do
+    /// nothing, so that the report need not wait.
+    fn detach(&mut self) {
+        let shut = self.report.decoder.manifest.globals.shut;
+        if let Some(at) = shut {
+            self.report.decoder.maps.set_word(at, 1);
+        }
+        let links = self.links.iter_mut();
+        links
+            .filter(|link| shut.is_none() || !link.is_slow())
+            .for_each(Link::detach);
+    }
+
+    /// The status with which a program has ended tracing, whether or not there was room for
+    /// the event that says so.
+    fn ending(&self) -> Option<i64> {
+        let at = self.report.decoder.manifest.globals.ending?;
+        let word = self.report.decoder.maps.word(at);
+        (word & ENDING > 0).then(|| (word & (ENDING - 1)).cast_signed())
     }
 
     /// Says that everything is attached.
@@ -320,8 +350,10 @@ impl<'a> Session<'a> {
             .iter()
             .any(|program| matches!(program.plan.when, When::Attached | When::Signal));
         loop {
+            // Asked before the look, which then sees all that was sent before.
+            let ending = self.ending();
             let (came, exit) = self.look(LOOK)?;
-            if let Some(status) = exit {
+            if let Some(status) = exit.or(ending.filter(|_| came == 0)) {
                 return Ok(Stop::Exit(status));
             }
             if came == LOOK {

@@ -10,7 +10,7 @@ use std::ffi::{CStr, CString, c_int, c_long, c_void};
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::ptr;
 use std::slice;
@@ -1173,6 +1173,55 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
     let [read, write] = ends;
     Ok((owned(c_long::from(read))?, owned(c_long::from(write))?))
+}
+
+/// Closes descriptors when this process has ended, as the kernel takes long to do it: a child
+/// holds them until then, and closes them then. Without such a child they are closed here.
+pub(crate) fn close_after_end(descriptors: Vec<OwnedFd>) {
+    if descriptors.is_empty() {
+        return;
+    }
+    let Ok(end) = pidfd_open(std::process::id()) else {
+        return;
+    };
+    let numbers = descriptors.iter().chain([&end]).map(AsRawFd::as_raw_fd);
+    let mut kept: Vec<u32> = numbers.map(i32::cast_unsigned).collect();
+    kept.sort_unstable();
+    // SAFETY: the child calls only functions that are safe after `fork` in any process
+    // (close_range, poll, _exit): no allocation, no lock. All memory it reads was made before.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        let close = |first: u32, last: u32| {
+            // SAFETY: only numbers; nothing of the child uses a descriptor that it closes.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
+        };
+        // Above all the output, whose reader waits for its end.
+        let mut first = 0;
+        for number in &kept {
+            if *number > first {
+                close(first, number - 1);
+            }
+            first = number + 1;
+        }
+        close(first, u32::MAX);
+        let mut poll = libc::pollfd {
+            fd: end.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one record, valid for reads and writes. What interrupts the wait ends it too:
+        // the descriptors are then closed by whoever is the last.
+        unsafe {
+            libc::poll(&raw mut poll, 1, -1);
+            libc::_exit(0);
+        }
+    }
+    if pid > 0 {
+        for descriptor in descriptors {
+            // The child has it: that this process has it as well ends with the process.
+            let _ = descriptor.into_raw_fd();
+        }
+    }
 }
 
 /// Takes note of a child that has ended, so that it does not stay as a zombie.

@@ -5,7 +5,7 @@
 //! that the records until it runs wake nobody.
 
 use super::{Builder, Fill, MaybeNull};
-use crate::artifact::{EventField, EventSchema, Param};
+use crate::artifact::{ENDING, EventField, EventSchema, Param, When};
 use crate::hir;
 use crate::ir::{Address, AluOp, Comparison, Operand, helpers};
 use crate::types::Type;
@@ -89,7 +89,45 @@ impl Builder<'_> {
         });
     }
 
+    /// Says that tracing ends, for when the event that says so finds no room; no clause but
+    /// those of the end sends an event from then on. To be called after that event.
+    pub fn end_tracing(&mut self, status: Option<Operand>) {
+        let Some(ending) = self.ending() else { return };
+        let word = match status {
+            Some(status) => {
+                let status = self.alu(AluOp::And, status, 0xff);
+                self.alu(AluOp::Or, status, ENDING.cast_signed())
+            }
+            None => Operand::Imm(ENDING.cast_signed()),
+        };
+        let at = self.in_reg(Operand::Global(ending));
+        self.put(Address::reg(at), word, crate::ir::Size::B8);
+    }
+
+    /// The word that says whether tracing ends, in clauses that it concerns.
+    fn ending(&self) -> Option<u32> {
+        let runs_meanwhile = matches!(self.clause.provider.when(), When::Attached | When::Signal);
+        self.plan.ending.filter(|_| runs_meanwhile)
+    }
+
     fn record(
+        &mut self,
+        number: i64,
+        size: u32,
+        is_urgent: bool,
+        fill: impl FnOnce(&mut Self, Address),
+    ) {
+        let Some(ending) = self.ending() else {
+            return self.reserve(number, size, is_urgent, fill);
+        };
+        let word = self.in_reg(Operand::Global(ending));
+        let word = self.load(Address::reg(word), crate::ir::Size::B8);
+        self.when(Comparison::Equal, word, 0, |b| {
+            b.reserve(number, size, is_urgent, fill);
+        });
+    }
+
+    fn reserve(
         &mut self,
         number: i64,
         size: u32,

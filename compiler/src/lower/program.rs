@@ -50,6 +50,10 @@ pub struct Plan {
     pub reports_reads: bool,
     /// Byte of the globals that is not zero while attached programs are to do nothing.
     pub shut: Option<u32>,
+    /// Whether that is for all of them, not only for those that are slow to detach.
+    pub shuts_all: bool,
+    /// Byte of the globals that is not zero once a program has ended tracing.
+    pub ending: Option<u32>,
 }
 
 /// How one map of the script is stored.
@@ -293,6 +297,10 @@ impl Builder<'_> {
     fn leave_if_shut(&mut self) {
         let Some(shut) = self.plan.shut else { return };
         if self.clause.provider.when() != When::Attached {
+            return;
+        }
+        let mut targets = self.route.attachments.iter().map(|(target, ..)| target);
+        if !self.plan.shuts_all && !targets.any(AttachTarget::is_slow_to_detach) {
             return;
         }
         let word = self.in_reg(Operand::Global(shut));

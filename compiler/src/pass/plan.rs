@@ -7,11 +7,11 @@
 
 use super::kept::Kept;
 use crate::Options;
-use crate::artifact::ProgramKind;
 use crate::artifact::{
     Attachment, Globals, Manifest, MapId, MapKind, MapRole, MapSchema, MapValue, ProgramPlan,
     Settings, Site, SiteId, Storage, Variable,
 };
+use crate::artifact::{ProgramKind, When};
 use crate::hir::{self, DeclaredKind, ExprKind, MapContent, StmtKind};
 use crate::lower::{KEPT_BYTES, MapPlan, Plan};
 use crate::structs::TypeTable;
@@ -112,6 +112,8 @@ pub fn run(
         frame_limit: u32::try_from(config.on_stack_limit).unwrap_or(128).min(256),
         reports_reads: options.reports_reads,
         shut: None,
+        shuts_all: false,
+        ending: None,
     };
     // Shapes of the script's maps name those of stacks, which come after all of them.
     let next = u32::try_from(program.maps.len()).unwrap_or(u32::MAX);
@@ -121,7 +123,10 @@ pub fn run(
         manifest.sites.clone_from(&carried.sites);
         manifest.texts.clone_from(&carried.texts);
         plan.shut = Some(global(&mut manifest.globals, "shut", 8));
-        manifest.globals.shut = plan.shut;
+        plan.shuts_all = true;
+    } else if usage.may_end {
+        plan.ending = Some(global(&mut manifest.globals, "ending", 8));
+        manifest.globals.ending = plan.ending;
     }
     let mut largest = 8_u32;
     for (index, map) in program.maps.iter().enumerate() {
@@ -176,6 +181,11 @@ pub fn run(
         MapRole::Events,
     );
     let programs = programs(program, target, &mut manifest);
+    let mut attachments = manifest.programs.iter().flat_map(|p| &p.attachments);
+    if plan.shut.is_none() && attachments.any(|a| a.target.is_slow_to_detach()) {
+        plan.shut = Some(global(&mut manifest.globals, "shut", 8));
+    }
+    manifest.globals.shut = plan.shut;
     (manifest, plan, programs)
 }
 
@@ -385,6 +395,8 @@ struct Usage {
     stacks: BTreeSet<u32>,
     /// Whether addresses of processes are shown by name.
     has_user_symbols: bool,
+    /// Whether something that happens while others do can end tracing.
+    may_end: bool,
     /// Those whose elements stay when they are deleted.
     kept: Kept,
 }
@@ -399,9 +411,11 @@ fn usage(program: &hir::Program, may_all_be_read: bool) -> Usage {
         },
         stacks: BTreeSet::new(),
         has_user_symbols: false,
+        may_end: false,
         kept: Kept::default(),
     };
     for clause in &program.clauses {
+        let runs_meanwhile = matches!(clause.provider.when(), When::Attached | When::Signal);
         hir::each_statement(&clause.body, &mut |statement| {
             if let StmtKind::ForMap { map, .. } = &statement.kind {
                 usage.read.insert(map.0);
@@ -412,6 +426,9 @@ fn usage(program: &hir::Program, may_all_be_read: bool) -> Usage {
                 usage.read.insert(map.0);
             }
             usage.has_user_symbols |= expr.ty == Type::UserSymbol;
+            if let ExprKind::Call(call) = &expr.kind {
+                usage.may_end |= runs_meanwhile && call.word.is_some_and(|word| word.diverges());
+            }
             if let Type::Stack(stack) = &expr.ty
                 && stack.limit > 0
             {

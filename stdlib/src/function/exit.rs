@@ -18,7 +18,9 @@ word! {
         usage: ["exit()", "exit(status)"],
         summary: "Ends tracing, and leaves the clause at once.",
         details: "What was printed before still appears; `end` clauses still run; maps are still \
-                  printed. The exit status is `status` modulo 256, 0 without one.",
+                  printed. Nothing else is printed by other clauses from then on, and the end comes \
+                  through even if events have filled the buffer. The exit status is `status` \
+                  modulo 256, 0 without one.",
         examples: ["BEGIN { exit(); }", "interval:s:5 { exit(3); }"],
         kernel: "",
     }
@@ -41,7 +43,15 @@ impl Function for Exit {
     }
 
     fn lower(&self, call: &hir::Call, b: &mut Builder<'_>) -> Operand {
-        b.event(self.name(), &call.params, &call.arguments);
+        let status = call.arguments.first();
+        let value = status.map(|status| b.value(status));
+        let types: Vec<Type> = status.iter().map(|status| status.ty.clone()).collect();
+        b.event_of(self.name(), &call.params, &types, |b, places| {
+            if let (Some(value), Some(to), Some(ty)) = (value, places.first(), types.first()) {
+                b.put_scalar(*to, value, ty);
+            }
+        });
+        b.end_tracing(value);
         b.leave();
         Operand::Imm(0)
     }
