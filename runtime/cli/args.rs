@@ -65,6 +65,8 @@ pub(crate) struct Args {
     pub mode: Option<String>,
     /// An option that only a compiler by way of LLVM could honour.
     pub llvm: Option<&'static str>,
+    /// `--folded`
+    pub is_folded: bool,
     /// `--info`
     pub info: bool,
     /// `--doc`

@@ -9,6 +9,7 @@ mod check;
 mod clock;
 mod completions;
 mod doc;
+mod flame;
 mod fmt;
 mod help;
 mod imports;

@@ -1,12 +1,14 @@
 //! Compiles a script and runs it, or shows or writes a stage of it.
 
 use crate::args::{self, Args};
+use crate::flame::{self, Flame};
 use crate::tools::{self, Tool};
 use crate::{WRONG, complain, print, show_all};
 use rbt_compiler::config::Config;
 use rbt_compiler::target::{Feature, TracedProcess};
 use rbt_compiler::{Compiled, Options, Parameter, PlaceFilter, Stage};
 use rbt_grammar::{SourceId, SourceMap, codes};
+use rbt_runtime::viewer::Viewer;
 use rbt_runtime::{Buffering, Child, Files, Host, Mode, OutputFormat, Process, Session, Warnings};
 use std::fmt::Write as _;
 use std::io::Read;
@@ -39,10 +41,14 @@ pub(crate) fn script(args: &Args) -> Result<(SourceMap, SourceId, Vec<String>), 
         let parameters = args.words.get(2..).unwrap_or_default().to_vec();
         return Ok((sources, id, parameters));
     }
+    let words = words(args);
     let (name, text, parameters) = match &args.program {
-        Some(text) if !text.is_empty() => (String::from("stdin"), text.clone(), args.words.clone()),
+        Some(text) if !text.is_empty() => (String::from("stdin"), text.clone(), words.to_vec()),
+        _ if flame::is_wanted(args) && words.is_empty() => {
+            (String::from("flame"), flame::script(args), Vec::new())
+        }
         _ => {
-            let Some((file, parameters)) = args.words.split_first() else {
+            let Some((file, parameters)) = words.split_first() else {
                 return Err(String::from("USAGE: filename or -e 'program' required."));
             };
             let name = if file == "-" { "stdin" } else { file };
@@ -80,12 +86,18 @@ pub(crate) fn each(args: &Args) -> Vec<Result<Args, Refused>> {
     words.collect()
 }
 
+/// The words without the command before them.
+fn words(args: &Args) -> &[String] {
+    let skipped = usize::from(flame::is_wanted(args));
+    args.words.get(skipped..).unwrap_or_default()
+}
+
 /// The file that the script is read from; none for `-e` and stdin.
 pub(crate) fn script_file(args: &Args) -> Option<PathBuf> {
     if args.program.as_ref().is_some_and(|text| !text.is_empty()) || tool(args).is_some() {
         return None;
     }
-    let file = args.words.first().filter(|file| *file != "-")?;
+    let file = words(args).first().filter(|file| *file != "-")?;
     Some(PathBuf::from(file))
 }
 
@@ -389,6 +401,19 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
             Err(error) => Err(format!("cannot write the object to '{path}': {error}")),
         };
     }
+    let mut viewer: Option<Box<dyn Viewer>> = None;
+    let mut output = args.output.as_ref().map(PathBuf::from);
+    if flame::is_wanted(args) {
+        let name = sources
+            .get(script)
+            .map_or("", |source| source.name.as_str());
+        let flame = Flame::new(args, name);
+        if !args.is_quiet {
+            complain(&flame.notice());
+        }
+        viewer = Some(Box::new(flame));
+        output = None;
+    }
     let session = Session::start(
         &artifact,
         &sources,
@@ -396,7 +421,7 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
         &host,
         rbt_runtime::Options {
             format,
-            output: args.output.as_ref().map(Into::into),
+            output,
             buffering,
             is_quiet: args.is_quiet,
             is_verbose: args.is_verbose || args.stages.iter().any(|stage| stage == "libbpf"),
@@ -413,6 +438,8 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
             child,
             process,
             is_last: true,
+            viewer,
+            sink: None,
         },
     );
     let error = match session.and_then(Session::run) {

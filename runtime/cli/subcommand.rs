@@ -48,6 +48,25 @@ pub(crate) const TABLE: &[Subcommand] = &[
         },
     },
     Subcommand {
+        name: "flame",
+        arguments: "[FILE | -e PROGRAM] [parameters]",
+        summary: "draw the stacks that a script counts, or that the CPUs are in",
+        details: "Writes a flame graph, which a browser shows, to the file of `-o` (`flame.svg`). \
+                  Without a script the CPUs are sampled 99 times a second, those that run the \
+                  process of `-p`, or the command of `-c` and what it starts: until Ctrl-C, the \
+                  end of the command, or for `-- --seconds=N`; `-- --user` and `-- --kernel` take \
+                  one kind of stacks alone. Of a script, every map is drawn whose keys hold a \
+                  stack and whose values are counts, sums, statistics or histograms.",
+        options: &[Row {
+            short: None,
+            long: "folded",
+            effect: Effect::Flag(|a| a.is_folded = true),
+            help: "write folded stacks, a line for each, instead (to stdout without `-o`)",
+        }],
+        is_a_script: true,
+        run: run::run,
+    },
+    Subcommand {
         name: "check",
         arguments: "FILE... [-- parameters]",
         summary: "compile scripts and run nothing; needs no privileges",

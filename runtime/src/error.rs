@@ -58,7 +58,7 @@ impl Error {
     }
 
     /// The arguments do not fit the machine: exit status 1.
-    pub(crate) fn usage(code: Code, message: impl Into<String>) -> Error {
+    pub fn usage(code: Code, message: impl Into<String>) -> Error {
         Error::Refused {
             diagnostic: Box::new(Diagnostic::new(Severity::Error, code, message)),
             status: 1,

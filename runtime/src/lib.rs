@@ -18,6 +18,7 @@ mod maps;
 pub mod output;
 mod process;
 mod program;
+pub mod progress;
 mod record;
 mod session;
 pub mod symbols;
@@ -26,6 +27,7 @@ pub mod symbols;
 mod sys;
 pub mod time;
 pub mod value;
+pub mod viewer;
 pub mod vocabulary;
 
 pub use error::{Error, Malformed};

@@ -24,6 +24,7 @@ use crate::load::{self, KernelMaps};
 use crate::maps;
 use crate::output::{Buffering, OutputFormat, Printer, text};
 use crate::program::{Link, Program, Scope};
+use crate::progress::Progress;
 use crate::session::{self, LOOK, Report};
 use crate::vocabulary::{Flow, Handlers, Warnings};
 
@@ -315,6 +316,7 @@ impl Generation {
         self.with_dependent_mut(|inputs, running| {
             let policy = inputs.artifact.manifest.settings.missing_probes;
             let mut attached = 0;
+            let progress = Progress::new(|| String::from("attaching probes"), 0);
             for program in &running.programs {
                 for attachment in program.attachments {
                     match program.attach(attachment, host, &Scope::default()) {
@@ -328,6 +330,7 @@ impl Generation {
                                 .refused(program, attachment, &error, policy)?;
                         }
                     }
+                    progress.step(u64::from(attachment.count));
                 }
             }
             Ok(attached)

@@ -32,8 +32,10 @@ use crate::maps;
 use crate::output::{Buffering, OutputFormat, Printer};
 use crate::process::{Child, Process};
 use crate::program::{AttachError, Link, Program, Scope};
+use crate::progress::Progress;
 use crate::record::{Decoder, Record};
 use crate::sys;
+use crate::viewer::{LiveMaps, Viewer, Wake};
 use crate::vocabulary::{Context, Flow, Handlers, Warnings};
 
 mod trials;
@@ -75,6 +77,10 @@ pub struct Options {
     /// The process ends with this run, so what takes the kernel long to close is left to a
     /// child.
     pub is_last: bool,
+    /// Who looks at the maps.
+    pub viewer: Option<Box<dyn Viewer>>,
+    /// An open file that gets the output, and what else would go to stderr, instead.
+    pub sink: Option<File>,
 }
 
 /// What of a script is run.
@@ -100,6 +106,7 @@ pub struct Session<'a> {
     watched: Option<AsyncFd<OwnedFd>>,
     report: Report<'a>,
     child: Option<Child>,
+    viewer: Option<Box<dyn Viewer>>,
     options: Flags,
     clock: Phases,
     /// What the notice says: functions and events that are attached.
@@ -120,7 +127,7 @@ struct Flags {
 pub(crate) struct Report<'a> {
     pub(crate) decoder: Decoder<'a>,
     sources: &'a SourceMap,
-    handlers: &'a Handlers,
+    pub(crate) handlers: &'a Handlers,
     printer: Printer,
     reported: Reported,
     warnings: Warnings,
@@ -152,7 +159,7 @@ impl<'a> Session<'a> {
         sources: &'a SourceMap,
         handlers: &'a Handlers,
         host: &'a Host,
-        options: Options,
+        mut options: Options,
     ) -> Result<Session<'a>, Error> {
         let mut clock = Phases::new(options.is_verbose);
         host.check_privileges()
@@ -160,7 +167,7 @@ impl<'a> Session<'a> {
                 diagnostic: Box::new(diagnostic),
                 status: 1,
             })?;
-        let printer = open_printer(&options)?;
+        let printer = open_printer(&mut options)?;
         let wanted = |when: When| match when {
             When::Bench => options.mode == Mode::Bench,
             When::Test => options.mode == Mode::Test,
@@ -192,6 +199,7 @@ impl<'a> Session<'a> {
                 (options.warnings, options.is_unsafe_allowed),
             ),
             child: options.child,
+            viewer: options.viewer,
             options: Flags {
                 is_dry_run: options.is_dry_run,
                 is_quiet: options.is_quiet,
@@ -251,6 +259,9 @@ impl<'a> Session<'a> {
             None => self.follow().await?,
         };
         self.clock.passed("follow");
+        if let Some(viewer) = &mut self.viewer {
+            viewer.leave();
+        }
         self.detach();
         self.clock.passed("detach");
         match stop {
@@ -260,7 +271,11 @@ impl<'a> Session<'a> {
         }
         self.run_programs(When::End)?;
         let last = self.drain_all().await?;
-        self.report.finish()?;
+        let is_printed = match &mut self.viewer {
+            Some(viewer) => viewer.last(&LiveMaps::new(&self.report))?,
+            None => true,
+        };
+        self.report.finish(is_printed)?;
         self.clock.passed("report");
         // The last word counts: that of an `end` clause.
         let status = last.unwrap_or(match stop {
@@ -363,13 +378,23 @@ impl<'a> Session<'a> {
                 return Ok(Stop::Outside);
             }
             let wait = wait(&mut self.events, came);
-            tokio::select! {
+            let is_looked_at = tokio::select! {
                 biased;
                 _ = self.signals.interrupt.recv() => return Ok(Stop::Outside),
                 _ = self.signals.terminate.recv() => return Ok(Stop::Outside),
-                _ = self.signals.user.recv() => self.run_programs(When::Signal)?,
+                _ = self.signals.user.recv() => {
+                    self.run_programs(When::Signal)?;
+                    false
+                }
                 () = ended(&self.watched) => return Ok(Stop::Outside),
-                () = wait => {}
+                () = wanted(&mut self.viewer) => true,
+                () = wait => false,
+            };
+            if is_looked_at
+                && let Some(viewer) = &mut self.viewer
+                && !viewer.look(&LiveMaps::new(&self.report))?
+            {
+                return Ok(Stop::Outside);
             }
         }
     }
@@ -451,6 +476,9 @@ impl<'a> Session<'a> {
     /// Attaches every program to its places, in the order of the script.
     fn attach(&mut self, host: &Host, scope: &Scope) -> Result<(), Error> {
         let policy = self.report.decoder.manifest.settings.missing_probes;
+        let attachments = || self.programs.iter().flat_map(|p| p.attachments);
+        let total = attachments().map(|a| u64::from(a.count)).sum();
+        let progress = Progress::new(|| String::from("attaching probes"), total);
         for program in &mut self.programs {
             for attachment in program.attachments {
                 match program.attach(attachment, host, scope) {
@@ -466,6 +494,7 @@ impl<'a> Session<'a> {
                     }
                     Err(error) => self.report.refused(program, attachment, &error, policy)?,
                 }
+                progress.step(u64::from(attachment.count));
             }
         }
         if self.attached == 0 {
@@ -540,14 +569,16 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// Totals, two newlines, the maps.
-    fn finish(&mut self) -> Result<(), Error> {
+    /// Totals, two newlines, and the maps unless somebody has seen them otherwise.
+    fn finish(&mut self, prints_maps: bool) -> Result<(), Error> {
         let (mut cx, reported) = self.context();
         let maps = Rc::clone(&cx.decoder.maps);
         reported.report_totals(&maps, &mut cx)?;
-        self.printer.finish_events()?;
+        if prints_maps {
+            self.printer.finish_events()?;
+        }
         let manifest = self.decoder.manifest;
-        if manifest.settings.print_maps_on_exit {
+        if prints_maps && manifest.settings.print_maps_on_exit {
             for map in maps::reports_at_exit(manifest) {
                 self.print_at_exit(map, &maps)?;
             }
@@ -668,7 +699,10 @@ impl Signals {
     }
 }
 
-fn open_printer(options: &Options) -> Result<Printer, Error> {
+fn open_printer(options: &mut Options) -> Result<Printer, Error> {
+    if let Some(sink) = options.sink.take() {
+        return Ok(Printer::to_file(sink, options.format, options.buffering).with_errors());
+    }
     let path = options.output.as_deref();
     Printer::new(path, options.format, options.buffering).map_err(|error| {
         let name = path.map_or_else(
@@ -713,6 +747,14 @@ async fn ended(watched: &Option<AsyncFd<OwnedFd>>) {
     match watched {
         Some(pidfd) => drop(pidfd.readable().await),
         None => std::future::pending().await,
+    }
+}
+
+/// Comes when the viewer wants to look; never without one.
+fn wanted(viewer: &mut Option<Box<dyn Viewer>>) -> Wake<'_> {
+    match viewer {
+        Some(viewer) => viewer.wait(),
+        None => Box::pin(std::future::pending()),
     }
 }
 

@@ -16,7 +16,7 @@ use desk::{Desk, Input, Items};
 use editor::{Next, Typed};
 use rbt_compiler::target::TracedProcess;
 use rbt_grammar::{Color, SourceMap};
-use rbt_runtime::{Host, Live, Surroundings, Warnings};
+use rbt_runtime::{Host, Live, Surroundings, Warnings, progress};
 use screen::Screen;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -76,6 +76,7 @@ fn prepare(args: &Args) -> Result<u8, String> {
         let what = what.to_owned();
         move |error: std::io::Error| format!("cannot {what}: {error}")
     };
+    progress::hush(true);
     let (reader, writer) = std::io::pipe().map_err(failed("make a pipe"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -305,7 +306,11 @@ impl Prompt<'_> {
             return false;
         };
         let is_new = |span: rbt_grammar::Span| script.new.contains(&(span.start as usize));
-        match self.live.replace(artifact, sources, &is_new) {
+        // No line is being typed meanwhile.
+        progress::hush(false);
+        let changed = self.live.replace(artifact, sources, &is_new);
+        progress::hush(true);
+        match changed {
             Ok(changed) => {
                 for name in changed.emptied {
                     println!("@{name} starts anew: what it holds has another type now");

@@ -56,6 +56,8 @@ pub struct Printer {
     scratch: Vec<u8>,
     /// Where in `pending` captured text starts, and the format before.
     capture: Option<(usize, OutputFormat)>,
+    /// What a person should notice goes to the file too.
+    takes_errors: bool,
 }
 
 /// Something a person should notice, that came up while a program ran.
@@ -100,7 +102,14 @@ impl Printer {
             pending: Vec::new(),
             scratch: Vec::new(),
             capture: None,
+            takes_errors: false,
         }
+    }
+
+    /// The same with what would go to stderr in the same place.
+    pub(crate) fn with_errors(mut self) -> Printer {
+        self.takes_errors = true;
+        self
     }
 
     /// The format.
@@ -243,6 +252,9 @@ impl Printer {
     /// Writes to stderr, after what was given before and is due.
     pub fn to_stderr(&mut self, text: &str) -> io::Result<()> {
         self.end_of_batch()?;
+        if self.takes_errors {
+            return self.file.write_all(text.as_bytes());
+        }
         // If nobody reads the errors, the output is still worth going on for.
         let _ = io::stderr().write_all(text.as_bytes());
         Ok(())

@@ -63,6 +63,13 @@ struct DebugLink {
     checksum: u32,
 }
 
+impl Places {
+    /// The sentence for reading so long.
+    pub(crate) fn reading(&self, what: &str) -> String {
+        format!("reading the {what} of {}", self.path.display())
+    }
+}
+
 impl FileSymbols {
     /// The symbols of a file; none if it is no ELF file.
     pub(crate) fn read(file: &File, places: &Places) -> FileSymbols {

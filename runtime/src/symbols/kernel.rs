@@ -5,6 +5,7 @@ use std::fs;
 use rbt_compiler::target::TargetError;
 
 use crate::host::reason;
+use crate::progress::Progress;
 
 /// Bytes of compiled code that no BPF program has more of.
 const LARGEST_PROGRAM: u64 = 1 << 22;
@@ -37,6 +38,7 @@ impl KernelSymbols {
             reason,
             help: String::from(help),
         };
+        let _progress = Progress::new(|| String::from("reading the kernel's symbols"), 0);
         let text = fs::read_to_string(PATH).map_err(|error| refused(reason(&error), ""))?;
         let symbols = KernelSymbols::parse(text);
         if symbols.entries.is_empty() {

@@ -19,6 +19,7 @@ use super::demangle::demangle;
 use super::file::{FileSymbols, Places, vdso};
 use super::lines::Lines;
 use super::perf_map::PerfMap;
+use crate::progress::Progress;
 
 /// Where debug files are unless the user says otherwise.
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
@@ -116,14 +117,20 @@ enum Contents {
 impl Mapped {
     fn symbols(&self) -> &FileSymbols {
         self.symbols.get_or_init(|| match &self.contents {
-            Contents::File(file) => FileSymbols::read(file, &self.places),
+            Contents::File(file) => {
+                let _progress = Progress::new(|| self.places.reading("symbols"), 0);
+                FileSymbols::read(file, &self.places)
+            }
             Contents::Bytes(bytes) => FileSymbols::parse(bytes),
         })
     }
 
     fn lines(&self) -> Option<&Lines> {
         let read = || match &self.contents {
-            Contents::File(file) => Lines::read(file, &self.places),
+            Contents::File(file) => {
+                let _progress = Progress::new(|| self.places.reading("lines"), 0);
+                Lines::read(file, &self.places)
+            }
             Contents::Bytes(_) => None,
         };
         self.lines.get_or_init(read).as_ref()
