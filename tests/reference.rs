@@ -1,6 +1,6 @@
-//! The reference, `docs/reference/`, and what is installed beside the command, `packaging/`: made
-//! of the same tables that the compiler, the command line and `rbt --doc` use. Fails when a file
-//! is not what they say; `RBT_BLESS=1` writes all anew.
+//! The reference, `docs/reference/`, what is installed beside the command, `packaging/`, and the
+//! highlighting of editors, `editors/`: made of the same tables that the compiler, the command
+//! line and `rbt --doc` use. Fails when a file is not what they say; `RBT_BLESS=1` writes all anew.
 
 #![allow(
     missing_docs,
@@ -11,6 +11,8 @@
     clippy::expect_used
 )]
 
+#[path = "support/editors.rs"]
+mod editors;
 #[path = "support/script.rs"]
 mod script;
 
@@ -175,34 +177,30 @@ fn all() -> Vec<(&'static str, String)> {
 }
 
 /// What is installed beside the command: path from the root, text.
-fn installed() -> Vec<(&'static str, String)> {
-    vec![
-        ("packaging/rbt.8", printed(&["--man"])),
-        (
-            "packaging/completions/rbt.bash",
-            printed(&["completions", "bash"]),
-        ),
-        (
-            "packaging/completions/_rbt",
-            printed(&["completions", "zsh"]),
-        ),
-        (
-            "packaging/completions/rbt.fish",
-            printed(&["completions", "fish"]),
-        ),
-    ]
+fn installed() -> Vec<(String, String)> {
+    let beside: [(&str, &[&str]); 4] = [
+        ("packaging/rbt.8", &["--man"]),
+        ("packaging/completions/rbt.bash", &["completions", "bash"]),
+        ("packaging/completions/_rbt", &["completions", "zsh"]),
+        ("packaging/completions/rbt.fish", &["completions", "fish"]),
+    ];
+    let beside = beside.map(|(name, arguments)| (name.to_owned(), printed(arguments)));
+    let editors = editors::files().into_iter();
+    let editors = editors.map(|(name, text)| (format!("editors/{name}"), text));
+    beside.into_iter().chain(editors).collect()
 }
 
 #[test]
 fn what_is_installed_is_what_the_tables_say() {
     let mut stale = Vec::new();
     for (name, text) in installed() {
-        let path = script::root().join(name);
+        let path = script::root().join(&name);
         if fs::read_to_string(&path).is_ok_and(|there| there == text) {
             continue;
         }
         if script::is_blessing() {
-            fs::create_dir_all(path.parent().expect("a folder")).expect("a writable folder");
+            let folder = path.parent().expect("a folder");
+            fs::create_dir_all(folder).expect("a writable folder");
             fs::write(&path, text).expect("a writable file");
         } else {
             stale.push(name);

@@ -35,6 +35,16 @@ pub use source::{Source, SourceId, SourceMap, Span, Spanned};
 use builder::{Builder, Unit};
 use lexer::{Kind, Lexer, Piece};
 
+/// Words that mean something else than a name inside an action.
+pub const KEYWORDS: &[&str] = &[
+    "if", "else", "for", "while", "unroll", "let", "return", "break", "continue", "import",
+    "sizeof", "offsetof", "typeof", "typeinfo", "comptime", "struct", "union", "enum", "true",
+    "false",
+];
+
+/// Words that begin an item of a script and mean nothing special inside an action.
+pub const ITEM_KEYWORDS: &[&str] = &["config", "macro", "fn"];
+
 /// What the parser must be told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ParseOptions<'a> {

@@ -408,14 +408,9 @@ impl<'s> Lexer<'s> {
     }
 }
 
-/// Words that mean something else than a name inside an action.
+/// Whether a word means something else than a name inside an action.
 fn is_keyword(word: &str) -> bool {
-    const KEYWORDS: &[&str] = &[
-        "if", "else", "for", "while", "unroll", "let", "return", "break", "continue", "import",
-        "sizeof", "offsetof", "typeof", "typeinfo", "comptime", "struct", "union", "enum", "true",
-        "false",
-    ];
-    KEYWORDS.contains(&word)
+    crate::KEYWORDS.contains(&word)
 }
 
 fn first_is_followed_by_tag(next: Option<&str>) -> bool {

@@ -14,6 +14,7 @@ use rbt_runtime::Host;
 use rbt_stdlib::VOCABULARY;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// Most words that are offered at once.
 const MOST: usize = 200;
@@ -219,12 +220,20 @@ fn words() -> impl Iterator<Item = String> {
     let builtins = VOCABULARY.builtins.iter().map(|w| w.name());
     let functions = VOCABULARY.functions.iter().map(|w| w.name());
     let aggregations = VOCABULARY.aggregations.iter().map(|w| w.name());
-    let keywords = [
-        "break", "continue", "else", "for", "if", "let", "return", "sizeof", "offsetof", "unroll",
-        "while",
-    ];
     let words = builtins.chain(functions).chain(aggregations);
-    words.chain(keywords).map(str::to_owned)
+    let keywords = rbt_grammar::KEYWORDS.iter().copied();
+    let library = library().iter().copied();
+    words.chain(keywords).chain(library).map(str::to_owned)
+}
+
+/// The words that the library says in the language itself, found once.
+fn library() -> &'static [&'static str] {
+    static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let pages = rbt_stdlib::pages().into_iter();
+        let of_library = pages.filter(|page| page.kind == rbt_stdlib::Kind::Macro);
+        of_library.map(|page| page.name).collect()
+    })
 }
 
 fn starting(word: &str, from: impl Iterator<Item = String>) -> Vec<String> {

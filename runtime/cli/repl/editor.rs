@@ -40,12 +40,6 @@ pub(super) struct Next {
 
 const PROMPT: &str = "rbt> ";
 
-/// Words that stand out.
-const KEYWORDS: &[&str] = &[
-    "break", "comptime", "config", "continue", "else", "enum", "fn", "for", "if", "import", "let",
-    "macro", "offsetof", "return", "sizeof", "struct", "typeof", "union", "unroll", "while",
-];
-
 /// Reads inputs until the end, and tells the screen of the line as it is typed.
 ///
 /// Errors: the terminal cannot be used.
@@ -229,7 +223,11 @@ fn piece(text: &str, first: char) -> (usize, &'static str) {
         c if c.is_ascii_digit() => (word_end(0), "33"),
         c if is_part(c) => {
             let end = word_end(0);
-            let is_keyword = text.get(..end).is_some_and(|word| KEYWORDS.contains(&word));
+            let is_keyword = text.get(..end).is_some_and(|word| {
+                let all = rbt_grammar::KEYWORDS.iter();
+                all.chain(rbt_grammar::ITEM_KEYWORDS)
+                    .any(|known| *known == word)
+            });
             (end, if is_keyword { "1" } else { "" })
         }
         c => (c.len_utf8(), ""),
