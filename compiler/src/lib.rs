@@ -17,6 +17,7 @@ pub mod lower;
 pub mod nearest;
 pub mod object;
 pub mod pass;
+pub mod question;
 mod stage;
 pub mod structs;
 pub mod target;
@@ -61,6 +62,8 @@ pub struct Options {
     /// stored by their own types alone, so that they can outlive the programs that fill them,
     /// and programs can be shut off before they are detached.
     pub carried: Option<Carried>,
+    /// What an editor wants to know of a place in the text.
+    pub question: Option<std::rc::Rc<question::Question>>,
 }
 
 /// Says of a place, by what `probe` shows there, whether it is kept. What runs once at the

@@ -72,17 +72,23 @@ pub(crate) fn host(args: &Args) -> Result<Host, String> {
 }
 
 /// What there is to say about a script that one word of the command line names.
-pub(crate) fn findings(args: &Args, host: &Host) -> Result<(Vec<Diagnostic>, SourceMap), String> {
+fn findings(args: &Args, host: &Host) -> Result<(Vec<Diagnostic>, SourceMap), String> {
     let (mut sources, script, positional) = run::script(args)?;
     let mut options = run::options(args, positional)?;
     let file = run::script_file(args);
     options.imports = crate::imports::load(&mut sources, script, file.as_deref());
     let vocabulary = &rbt_stdlib::VOCABULARY;
     let compiled = rbt_compiler::compile(&sources, script, vocabulary, host, &options);
-    let is_seen = host.check_privileges().is_ok();
-    let found = compiled.diagnostics.into_iter();
-    let judged = found.map(|diagnostic| {
-        if is_seen || diagnostic.code != codes::MACHINE {
+    Ok((judged(compiled.diagnostics, host), sources))
+}
+
+/// Findings, with what may not be looked up as notes: that is no mistake of the script.
+pub(crate) fn judged(found: Vec<Diagnostic>, host: &Host) -> Vec<Diagnostic> {
+    if host.check_privileges().is_ok() {
+        return found;
+    }
+    let judged = found.into_iter().map(|diagnostic| {
+        if diagnostic.code != codes::MACHINE {
             return diagnostic;
         }
         Diagnostic {
@@ -91,7 +97,7 @@ pub(crate) fn findings(args: &Args, host: &Host) -> Result<(Vec<Diagnostic>, Sou
             ..diagnostic
         }
     });
-    Ok((judged.collect(), sources))
+    judged.collect()
 }
 
 /// A finding as an object.

@@ -14,6 +14,7 @@ mod fmt;
 mod help;
 mod imports;
 mod list;
+mod lsp;
 mod manual;
 mod repl;
 mod run;

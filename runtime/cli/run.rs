@@ -146,6 +146,7 @@ pub(crate) fn options(args: &Args, positional: Vec<String>) -> Result<Options, R
         .collect();
     Ok(Options {
         carried: None,
+        question: None,
         positional,
         named,
         allows_unsafe: args.allows_unsafe,

@@ -4,7 +4,7 @@
 //! script whose file is called like one is run as `./check`.
 
 use crate::args::{Args, Effect, Row};
-use crate::{check, completions, fmt, help, print, run, tools};
+use crate::{check, completions, fmt, help, lsp, print, run, tools};
 
 /// A subcommand.
 #[derive(Debug)]
@@ -109,6 +109,19 @@ pub(crate) const TABLE: &[Subcommand] = &[
         ],
         is_a_script: false,
         run: fmt::run,
+    },
+    Subcommand {
+        name: "lsp",
+        arguments: "",
+        summary: "a language server for editors, on stdin and stdout",
+        details: "Speaks the Language Server Protocol: diagnostics while a script is typed, \
+                  completion of probes, words, maps, fields of `args` and of kernel types, a \
+                  word's page and an expression's type on hover, the definition of macros, \
+                  functions, maps and variables, and formatting. Needs no privileges; as root it \
+                  knows the arguments of tracepoints too.",
+        options: &[],
+        is_a_script: false,
+        run: lsp::run,
     },
     Subcommand {
         name: "help",

@@ -14,6 +14,7 @@ use rbt_runtime::Host;
 use rbt_stdlib::VOCABULARY;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 /// Most words that are offered at once.
@@ -21,8 +22,8 @@ const MOST: usize = 200;
 
 /// What has been asked of this machine.
 #[derive(Default)]
-pub(super) struct Known {
-    host: Host,
+pub(crate) struct Known {
+    host: Rc<Host>,
     /// All probes of a provider, sorted.
     probes: RefCell<HashMap<&'static str, Vec<String>>>,
     /// The session's maps and macros.
@@ -30,8 +31,16 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Nothing yet, of a machine that others ask as well.
+    pub(crate) fn of(host: Rc<Host>) -> Known {
+        Known {
+            host,
+            ..Known::default()
+        }
+    }
+
     /// Where the word at the end of `line` begins, and what it could become.
-    pub(super) fn complete(&self, line: &str) -> (usize, Vec<String>) {
+    pub(crate) fn complete(&self, line: &str) -> (usize, Vec<String>) {
         if line.starts_with(':') && !line.contains(' ') {
             let commands = command::TABLE.iter().map(|row| row.name.to_owned());
             return (0, starting(line, commands));
@@ -130,7 +139,7 @@ impl Known {
                 span: Span::default(),
                 allows_unsafe: false,
             };
-            provider.list(&spec, &self.host).unwrap_or_default()
+            provider.list(&spec, &*self.host).unwrap_or_default()
         };
         let mut names = attempt(2);
         if names.is_empty() {
@@ -161,7 +170,7 @@ impl Known {
             return Vec::new();
         };
         let full = format!("{}:{rest}", provider.name());
-        let lines = provider.describe(&full, &self.host);
+        let lines = provider.describe(&full, &*self.host);
         let names = lines.iter().filter_map(|line| {
             let declared = line.split('[').next()?.trim_end_matches(';');
             let name = declared.rsplit([' ', '*']).next()?.trim();
@@ -195,25 +204,52 @@ fn tag_fits(name: &str, word: &str) -> bool {
 /// Where the header of the clause begins that the end of `line` is in; `None` inside an action
 /// or where no clause has begun.
 fn header(line: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut start = 0;
-    for (at, c) in line.char_indices() {
-        match c {
-            '{' | '(' => depth += 1,
-            '}' | ')' => {
-                depth = depth.saturating_sub(1);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
+    let (depth, start) = open_brackets(line);
     let text = line.get(start..).unwrap_or_default();
     let indent = text.len() - text.trim_start().len();
     let text = text.trim_start();
+    // Behind an action in angle brackets, only a type of probes with its colon tells.
+    let last = text.rfind([' ', '\n', '\t', ',']).map_or(0, |at| at + 1);
+    let names_probe = text
+        .get(last..)
+        .and_then(|word| word.split_once(':'))
+        .is_some_and(|(name, _)| VOCABULARY.provider(name).is_some());
     let is_header =
         depth == 0 && !text.contains([' ', '<', '=']) && !text.starts_with(['@', '$', '/', ':'])
-            || (depth == 0 && text.ends_with(", "));
+            || (depth == 0 && text.ends_with(", "))
+            || (depth == 0 && names_probe);
     is_header.then_some(start + indent)
+}
+
+/// How many braces and parentheses are open at the end of a text, outside strings and comments,
+/// and where the text behind the last one that was closed begins.
+fn open_brackets(text: &str) -> (usize, usize) {
+    let (mut depth, mut start, mut at) = (0_usize, 0, 0);
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let skipped = if rest.starts_with('"') {
+            super::desk::string_length(rest)
+        } else if rest.starts_with("//") || rest.starts_with('#') {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |end| end + 2)
+        } else {
+            match rest.as_bytes().first() {
+                Some(b'{' | b'(') => depth += 1,
+                Some(b'}' | b')') => {
+                    depth = depth.saturating_sub(1);
+                    start = at + 1;
+                }
+                _ => {}
+            }
+            rest.chars().next().map_or(1, char::len_utf8)
+        };
+        if depth == 0 && (rest.starts_with("//") || rest.starts_with("/*") || rest.starts_with('#'))
+        {
+            start = at + skipped;
+        }
+        at += skipped.max(1);
+    }
+    (depth, start.min(text.len()))
 }
 
 fn words() -> impl Iterator<Item = String> {

@@ -245,7 +245,7 @@ fn variables(text: &str) -> Vec<(Range<usize>, usize, &str)> {
 }
 
 /// Bytes of the string that a text begins with, its quotes included.
-pub(super) fn string_length(text: &str) -> usize {
+pub(crate) fn string_length(text: &str) -> usize {
     let mut is_escaped = false;
     for (at, c) in text.char_indices().skip(1) {
         match c {

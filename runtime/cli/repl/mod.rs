@@ -4,7 +4,7 @@
 //! takes effect whole or not at all. Holds no logic of tracing: `rbt_runtime::Live` has it.
 
 pub(crate) mod command;
-mod complete;
+pub(crate) mod complete;
 mod desk;
 mod editor;
 mod screen;
@@ -12,6 +12,7 @@ mod screen;
 use crate::args::Args;
 use crate::{WRONG, color, complain, doc, list, run, show_all};
 use command::Command;
+pub(crate) use desk::string_length;
 use desk::{Desk, Input, Items};
 use editor::{Next, Typed};
 use rbt_compiler::target::TracedProcess;

@@ -12,6 +12,19 @@ use std::rc::Rc;
 
 impl Infer<'_, '_> {
     pub(super) fn expr(&mut self, expr: &ast::Expr) -> Expr {
+        let typed = self.typed(expr);
+        self.tell(expr.span, &typed.ty);
+        typed
+    }
+
+    /// Answers who asks for the type at a place.
+    pub(super) fn tell(&self, span: Span, ty: &Type) {
+        if let Some(question) = &self.input.options.question {
+            question.hear(span, ty, self.input.types);
+        }
+    }
+
+    fn typed(&mut self, expr: &ast::Expr) -> Expr {
         let span = expr.span;
         match &expr.kind {
             A::Int(value) => Expr::int(value.cast_signed(), fold::literal_type(*value), span),

@@ -340,6 +340,7 @@ impl Infer<'_, '_> {
 
     /// Joins a value's type into a variable's and gives the assignment.
     pub(super) fn assign_variable(&mut self, id: VariableId, value: Expr, at: Span) -> StmtKind {
+        self.tell(at, &value.ty);
         let flexible = crate::pass::fold::is_flexible(&value);
         let new = match &value.ty {
             Type::Aggregate(aggregate) if aggregate.is_castable => {
