@@ -1,10 +1,13 @@
 //! The system calls that nothing else offers: bpf(2), perf_event_open(2), shared memory, the
-//! detached tracefs, a stopped child, local time. All of the project's `unsafe` is here.
+//! detached tracefs, a stopped child, local time. All of the project's `unsafe` is here, and
+//! in `sys/` what serves no caller: the allocator.
 //!
 //! Takes slices, numbers and descriptors; gives owned descriptors and plain data. Every
 //! length the kernel will use is checked here first, so the functions are safe to call.
 //! Never decides anything: what a failure means is the caller's to say. The file is longer
 //! than others so that one look at one file answers what the project does unsafely.
+
+mod memory;
 
 use std::ffi::{CStr, CString, c_int, c_long, c_void};
 use std::fs::File;
