@@ -274,16 +274,16 @@ fn recipe(
                 manifest,
                 plan,
             );
-            let code = backend::compile(&ir, backend_options);
-            (ir, code)
+            let shown = options.print.map(|_| ir.clone());
+            (shown, backend::compile(ir, backend_options))
         };
         let before = manifest.mark();
-        let (mut ir, mut code) = attempt(&plan, &mut manifest);
+        let (mut shown, mut code) = attempt(&plan, &mut manifest);
         if matches!(code, Err(backend::BackendError::FrameFull { .. })) {
             // Once more, with all but the smallest values in scratch memory.
             let limit = std::mem::replace(&mut plan.frame_limit, 16);
             manifest.rewind(before);
-            (ir, code) = attempt(&plan, &mut manifest);
+            (shown, code) = attempt(&plan, &mut manifest);
             plan.frame_limit = limit;
         }
         match code {
@@ -296,7 +296,14 @@ fn recipe(
                 {
                     slot.site_patches.clone_from(&entry.site_patches);
                 }
-                stage::code(options.print, &ir, &code, sources, &manifest, out);
+                stage::code(
+                    options.print,
+                    shown.as_ref(),
+                    &code,
+                    sources,
+                    &manifest,
+                    out,
+                );
                 codes.push((planned.plan, code));
             }
         }
@@ -308,10 +315,18 @@ fn recipe(
     {
         let symbol = manifest.programs.get(index)?.symbol.clone();
         let ir = lower::lower_exit(&plan, &symbol, span);
-        match backend::compile(&ir, backend_options) {
+        let shown = options.print.map(|_| ir.clone());
+        match backend::compile(ir, backend_options) {
             Err(error) => out.diagnostics.push(backend_error(&error, span)),
             Ok(code) => {
-                stage::code(options.print, &ir, &code, sources, &manifest, out);
+                stage::code(
+                    options.print,
+                    shown.as_ref(),
+                    &code,
+                    sources,
+                    &manifest,
+                    out,
+                );
                 codes.push((index, code));
             }
         }

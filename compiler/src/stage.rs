@@ -132,14 +132,14 @@ pub(crate) fn plan(manifest: &Manifest) -> String {
 /// Adds a program's IR or instructions to the listing, if that is the stage.
 pub(crate) fn code(
     print: Option<Stage>,
-    program: &ir::Program,
+    program: Option<&ir::Program>,
     codes: &[Code],
     sources: &SourceMap,
     manifest: &Manifest,
     out: &mut Compiled,
 ) {
     let text = match print {
-        Some(Stage::Ir) => ir::print(program, Some(sources)),
+        Some(Stage::Ir) => program.map_or_else(String::new, |p| ir::print(p, Some(sources))),
         Some(Stage::Asm) => {
             let name = |id: crate::artifact::MapId| {
                 let map = manifest.maps.get(id.0 as usize);

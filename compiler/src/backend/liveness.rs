@@ -31,6 +31,8 @@ pub(super) struct Liveness {
     pub(super) depths: Vec<u32>,
     /// By block: the position of its first instruction; one more for the end of the code.
     pub(super) starts: Vec<u32>,
+    /// A register that some path reads before it is written: there is none in verified code.
+    pub(super) undefined: Option<Reg>,
 }
 
 /// How much an access inside `depth` loops counts.
@@ -72,9 +74,11 @@ pub(super) fn liveness(function: &Function) -> Liveness {
     let starts = block_starts(function);
     let depths = depths(function);
     let live = flow::live(function);
+    let mut at_entry = live.at_start.get(0).iter();
     let mut out = Liveness {
         segments: vec![Vec::new(); registers],
         costs: vec![0.0; registers],
+        undefined: at_entry.find(|reg| !function.params.contains(reg)).copied(),
         ..Liveness::default()
     };
     // Where the segment in hand of each register ends: we walk backwards.
@@ -82,7 +86,7 @@ pub(super) fn liveness(function: &Function) -> Liveness {
     for (b, block) in function.blocks.iter().enumerate().rev() {
         let (start, end) = (starts[b], starts[b + 1]);
         let factor = weight(depths[b]);
-        for reg in &live.at_end[b] {
+        for reg in live.at_end.get(b) {
             open[reg.0 as usize] = end;
         }
         let mut at = end - 4;
@@ -123,7 +127,7 @@ pub(super) fn liveness(function: &Function) -> Liveness {
                 }
             }
         }
-        for reg in &live.at_start[b] {
+        for reg in live.at_start.get(b) {
             let r = reg.0 as usize;
             if open[r] != CLOSED {
                 push(&mut out.segments[r], start, open[r]);

@@ -47,9 +47,8 @@ impl Options {
 /// are left out, and relocations count the others.
 ///
 /// Errors: the frame is full; a jump is too far; the IR breaks its own rules.
-pub fn compile(program: &ir::Program, options: Options) -> Result<Vec<Code>, BackendError> {
-    ir::verify(program).map_err(BackendError::Broken)?;
-    let mut program = program.clone();
+pub fn compile(mut program: ir::Program, options: Options) -> Result<Vec<Code>, BackendError> {
+    ir::verify(&program).map_err(BackendError::Broken)?;
     for function in &mut program.functions {
         simplify::simplify(function);
     }
@@ -59,10 +58,7 @@ pub fn compile(program: &ir::Program, options: Options) -> Result<Vec<Code>, Bac
         legalise::legalise(function, options);
         simplify::remove_dead(function);
         order::order(function);
-        let allocation = regalloc::allocate(function).ok_or_else(|| BackendError::Registers {
-            function: function.name.clone(),
-            span: function.span,
-        })?;
+        let allocation = regalloc::allocate(function)?;
         let frame = frame::layout(function);
         if frame.size > FRAME_LIMIT {
             return Err(frame_full(&[function], frame.size));

@@ -6,6 +6,14 @@ use crate::ir::{Function, FunctionId, InstKind, Label, Operand, Program, flow};
 /// Reorders the blocks of `function`: loops aside, each comes before those it leads to.
 pub(super) fn order(function: &mut Function) {
     let order = flow::reverse_postorder(function);
+    let is_in_order = order.len() == function.blocks.len()
+        && function
+            .labels()
+            .zip(&order)
+            .all(|(now, then)| now == *then);
+    if is_in_order {
+        return;
+    }
     let mut new = vec![Label(0); function.blocks.len()];
     for (i, label) in (0u32..).zip(&order) {
         new[label.0 as usize] = Label(i);

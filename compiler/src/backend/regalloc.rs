@@ -13,9 +13,10 @@
 //! What finds no register pushes out whatever is cheapest to have in memory, weighed by use
 //! and length. Constants are cheap: they are made again where they are needed.
 
+use super::BackendError;
 use super::liveness::{self, Liveness, Segment};
 use super::spill::{self, Homes};
-use crate::ir::{End, Function, InstKind, Operand, Reg};
+use crate::ir::{self, End, Function, InstKind, Operand, Reg};
 use std::collections::BTreeMap;
 
 /// Registers that survive no call.
@@ -46,30 +47,43 @@ impl Allocation {
 
 /// Allocates, spilling until everything fits.
 ///
-/// Errors: `None` if an instruction needs more registers than there are, which the
-/// legaliser rules out.
-pub(super) fn allocate(function: &mut Function) -> Option<Allocation> {
+/// Errors: defects of what came before. A register is read that was not written; or an
+/// instruction needs more registers than there are, which the legaliser rules out.
+pub(super) fn allocate(function: &mut Function) -> Result<Allocation, BackendError> {
     let mut homes = Homes::new(function.registers);
     // Each round moves every value that found no place one step towards registers that live
     // for a single instruction, of which there are always enough.
     loop {
-        let liveness = liveness::liveness(function);
+        let mut liveness = liveness::liveness(function);
+        let segments = std::mem::take(&mut liveness.segments);
+        if let Some(reg) = liveness.undefined {
+            return Err(BackendError::Broken(vec![ir::Violation {
+                function: function.name.clone(),
+                block: None,
+                span: function.span,
+                message: format!("v{} is read before it is written", reg.0),
+            }]));
+        }
         let constants = liveness::single_constants(function);
-        let mut round = Round::new(function, &liveness, &constants, &homes);
+        let mut round = Round::new(function, &liveness, segments, &constants, &homes);
         round.coalesce(function);
         round.hint(function);
-        let spilled = round.assign()?;
+        let spilled = round.assign().ok_or_else(|| BackendError::Registers {
+            function: function.name.clone(),
+            span: function.span,
+        })?;
         if spilled.is_empty() {
-            return Some(round.result(function));
+            return Ok(round.result(function));
         }
         spill::rewrite(function, &mut homes, &spilled, &constants);
     }
 }
 
-/// Registers that are given one machine register together.
+/// Registers that are given one machine register together: the one that has the class's
+/// number, and perhaps others.
 struct Class {
     segments: Vec<Segment>,
-    members: Vec<Reg>,
+    others: Vec<Reg>,
     cost: f32,
     /// How much each machine register is preferred.
     hints: Vec<(u8, f32)>,
@@ -89,13 +103,15 @@ impl<'a> Round<'a> {
     fn new(
         function: &Function,
         liveness: &'a Liveness,
+        segments: Vec<Vec<Segment>>,
         constants: &'a [Option<Operand>],
         homes: &'a Homes,
     ) -> Self {
-        let classes = (0..function.registers).map(|r| Class {
-            segments: liveness.segments[r as usize].clone(),
-            members: vec![Reg(r)],
-            cost: liveness.costs[r as usize],
+        let both = segments.into_iter().zip(&liveness.costs);
+        let classes = both.map(|(segments, cost)| Class {
+            segments,
+            others: Vec::new(),
+            cost: *cost,
             hints: Vec::new(),
         });
         Round {
@@ -106,6 +122,11 @@ impl<'a> Round<'a> {
             classes: classes.collect(),
             assigned: vec![NONE; function.registers as usize],
         }
+    }
+
+    fn members(&self, class: u32) -> impl Iterator<Item = Reg> {
+        let others = self.classes[class as usize].others.iter().copied();
+        std::iter::once(Reg(class)).chain(others)
     }
 
     /// Whether a register may share a class: constants are made again and pieces of spilled
@@ -142,19 +163,21 @@ impl<'a> Round<'a> {
 
     fn join(&mut self, a: u32, b: u32) {
         // The smaller goes into the larger.
-        let size = |c: u32| self.classes[c as usize].members.len();
+        let size = |c: u32| self.classes[c as usize].others.len();
         let (into, from) = if size(a) < size(b) { (b, a) } else { (a, b) };
         let class = &mut self.classes[from as usize];
         let segments = std::mem::take(&mut class.segments);
-        let members = std::mem::take(&mut class.members);
+        let others = std::mem::take(&mut class.others);
         let cost = std::mem::take(&mut class.cost);
-        for member in &members {
+        self.class_of[from as usize] = into;
+        for member in &others {
             self.class_of[member.0 as usize] = into;
         }
         let class = &mut self.classes[into as usize];
         let old = std::mem::take(&mut class.segments);
         class.segments = merge(old, segments);
-        class.members.extend(members);
+        class.others.push(Reg(from));
+        class.others.extend(others);
         class.cost += cost;
     }
 
@@ -206,10 +229,11 @@ impl<'a> Round<'a> {
 
     /// What it costs not to have a class in a register, per position it would hold one.
     fn weight(&self, class: u32) -> f32 {
+        let members = self.members(class);
         let class = &self.classes[class as usize];
         let mut is_constant = false;
-        for member in &class.members {
-            if self.homes.is_last(*member) {
+        for member in members {
+            if self.homes.is_last(member) {
                 return f32::INFINITY;
             }
             is_constant |= self.constants[member.0 as usize].is_some();
@@ -256,12 +280,12 @@ impl<'a> Round<'a> {
             }
             self.assigned[class as usize] = machine;
         }
-        let members = |c: u32| self.classes[c as usize].members.clone();
+        let members = |c: u32| self.members(c).collect();
         Some(spilled.into_iter().map(members).collect())
     }
 
     /// Machine registers a class can be in at all, best first.
-    fn candidates(&self, class: u32) -> Vec<u8> {
+    fn candidates(&self, class: u32) -> impl Iterator<Item = u8> + use<> {
         let class = &self.classes[class as usize];
         let is_hit = |at: &[u32]| {
             class.segments.iter().any(|s| {
@@ -278,21 +302,23 @@ impl<'a> Round<'a> {
         };
         // Arguments are made up in r1 first, so what has no wish takes that last.
         const ORDER: [u8; COUNT] = [0, 5, 4, 3, 2, 1, 6, 7, 8, 9];
-        let mut all: Vec<u8> = class.hints.iter().map(|(machine, _)| *machine).collect();
-        for machine in ORDER {
-            if !all.contains(&machine) {
-                all.push(machine);
+        let mut seen = [false; COUNT];
+        let mut all = [NONE; COUNT];
+        let mut count = 0;
+        for machine in class.hints.iter().map(|(machine, _)| *machine).chain(ORDER) {
+            let place = usize::from(machine);
+            if !std::mem::replace(&mut seen[place], true) && may_be(machine) {
+                all[count] = machine;
+                count += 1;
             }
         }
-        all.retain(|machine| may_be(*machine));
-        all
+        all.into_iter().take(count)
     }
 
     fn free(&self, class: u32, taken: &[BTreeMap<u32, (u32, u32)>; COUNT]) -> Option<u8> {
         let segments = &self.classes[class as usize].segments;
         self.candidates(class)
-            .into_iter()
-            .find(|machine| in_the_way(segments, &taken[*machine as usize], 1).is_empty())
+            .find(|machine| is_free(segments, &taken[*machine as usize]))
     }
 
     /// The register whose holders are worth the least, if that is less than the class.
@@ -305,7 +331,7 @@ impl<'a> Round<'a> {
         let mut least = self.weight(class);
         for machine in self.candidates(class) {
             let segments = &self.classes[class as usize].segments;
-            let victims = in_the_way(segments, &taken[machine as usize], usize::MAX);
+            let victims = in_the_way(segments, &taken[machine as usize]);
             let most = victims.iter().map(|v| self.weight(*v)).fold(0.0, f32::max);
             if most < least {
                 least = most;
@@ -323,8 +349,16 @@ impl<'a> Round<'a> {
     }
 }
 
-/// Classes in `taken` whose segments meet `segments`: `limit` of them at most.
-fn in_the_way(segments: &[Segment], taken: &BTreeMap<u32, (u32, u32)>, limit: usize) -> Vec<u32> {
+/// Whether no class in `taken` is live at once with `segments`.
+fn is_free(segments: &[Segment], taken: &BTreeMap<u32, (u32, u32)>) -> bool {
+    segments.iter().all(|segment| {
+        let before = taken.range(..segment.end).next_back();
+        before.is_none_or(|(_, (end, _))| *end <= segment.start)
+    })
+}
+
+/// Classes in `taken` whose segments meet `segments`.
+fn in_the_way(segments: &[Segment], taken: &BTreeMap<u32, (u32, u32)>) -> Vec<u32> {
     let mut found = Vec::new();
     for segment in segments {
         for (_, (end, class)) in taken.range(..segment.end).rev() {
@@ -333,9 +367,6 @@ fn in_the_way(segments: &[Segment], taken: &BTreeMap<u32, (u32, u32)>, limit: us
             }
             if !found.contains(class) {
                 found.push(*class);
-                if found.len() >= limit {
-                    return found;
-                }
             }
         }
     }

@@ -52,7 +52,8 @@ impl fmt::Display for Violation {
 
 /// Checks a program against the rules.
 ///
-/// Errors: everything that breaks one; flow is only looked at where all else is in order.
+/// Errors: everything that breaks one; flow is only looked at where all else is in order, and
+/// only by builds for development.
 pub fn verify(program: &Program) -> Result<(), Vec<Violation>> {
     let mut violations = Vec::new();
     if program.functions.is_empty() {
@@ -72,7 +73,8 @@ pub fn verify(program: &Program) -> Result<(), Vec<Violation>> {
             violations: Vec::new(),
         };
         check.function();
-        if check.violations.is_empty() {
+        // The back end looks at this once more, from what it finds out anyway.
+        if cfg!(debug_assertions) && check.violations.is_empty() {
             check.definitions();
         }
         violations.append(&mut check.violations);
@@ -253,16 +255,15 @@ impl Check<'_> {
         let live = flow::live(function);
         let undefined: Vec<Reg> = live
             .at_start
-            .first()
-            .into_iter()
-            .flatten()
+            .get(0)
+            .iter()
             .copied()
             .filter(|reg| !function.params.contains(reg))
             .collect();
         for reg in undefined {
             // Show one of the reads: the first whose block it reaches unwritten.
             for label in &reachable {
-                if live.at_start[label.0 as usize].contains(&reg)
+                if live.at_start.get(label.0 as usize).contains(&reg)
                     && let Some(span) = first_read(function.block(*label), reg)
                 {
                     self.block = Some(*label);

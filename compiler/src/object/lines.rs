@@ -7,7 +7,7 @@
 
 use crate::backend::Code;
 use crate::btf::{BtfBuilder, TypeId};
-use rbt_grammar::{SourceMap, Span};
+use rbt_grammar::{SourceId, SourceMap, Span};
 use std::collections::HashMap;
 
 /// Bytes of the header; the last two words place relocations of types, of which there are none.
@@ -31,6 +31,9 @@ pub(super) struct Lines<'a> {
     sections: Vec<Section>,
     /// Where each of them is, by name.
     numbers: HashMap<String, usize>,
+    /// The last line that was asked for, with its file's name and its text: instructions
+    /// of one line mostly come together.
+    last: Option<((SourceId, u32), [u32; 2])>,
 }
 
 impl<'a> Lines<'a> {
@@ -39,6 +42,7 @@ impl<'a> Lines<'a> {
             sources,
             sections: Vec::new(),
             numbers: HashMap::new(),
+            last: None,
         }
     }
 
@@ -57,8 +61,14 @@ impl<'a> Lines<'a> {
         let start = u32::try_from(start).unwrap_or(u32::MAX);
         let mut lines = Vec::new();
         let mut last = None;
+        let mut seen = None;
         for index in insn_starts(code) {
             let span = code.spans.get(index).copied().unwrap_or(clause);
+            // The same place as the instruction before.
+            if seen == Some(span) && last.is_some() {
+                continue;
+            }
+            seen = Some(span);
             let place = match (self.place(span, strings), last) {
                 (Some(place), _) => place,
                 (None, Some(_)) => continue,
@@ -92,14 +102,22 @@ impl<'a> Lines<'a> {
     }
 
     /// File name, line text and position of a span's start; `None` if it is of no source.
-    fn place(&self, span: Span, strings: &mut BtfBuilder) -> Option<[u32; 3]> {
+    fn place(&mut self, span: Span, strings: &mut BtfBuilder) -> Option<[u32; 3]> {
         if span.start == span.end {
             return None;
         }
         let source = self.sources.get(span.source)?;
         let at = source.position(span.start);
-        let file = strings.string(&source.name);
-        let text = strings.string(source.line(at.line));
+        let line = (span.source, at.line);
+        let [file, text] = match self.last {
+            Some((last, found)) if last == line => found,
+            _ => {
+                let name = strings.string(&source.name);
+                let found = [name, strings.string(source.line(at.line))];
+                self.last = Some((line, found));
+                found
+            }
+        };
         let column = at.column.min(MOST_COLUMNS);
         Some([file, text, at.line << 10 | column])
     }

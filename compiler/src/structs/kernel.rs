@@ -165,9 +165,23 @@ impl TypeTable<'_> {
 
     /// The member of that name, anonymous members not looked into.
     pub(super) fn kernel_field(&self, id: TypeId, name: &str, space: Space) -> Option<Field> {
+        let known = self
+            .kernel_members
+            .borrow()
+            .get(&(id, space))
+            .and_then(|known| {
+                let found = known.iter().find(|field| *field.name == *name);
+                found.cloned()
+            });
+        if known.is_some() {
+            return known;
+        }
         let btf = self.btf()?;
         let member = btf.members(id).find(|m| m.name == name)?;
-        Some(self.field_of(Described::kernel(btf), id, member, space))
+        let field = self.field_of(Described::kernel(btf), id, member, space);
+        let mut all = self.kernel_members.borrow_mut();
+        all.entry((id, space)).or_default().push(field.clone());
+        Some(field)
     }
 
     /// The anonymous members.

@@ -54,6 +54,8 @@ pub struct TypeTable<'t> {
     header_names: HashSet<String>,
     /// Enums of the kernel that were asked for.
     kernel_enums: RefCell<HashMap<TypeId, EnumRef>>,
+    /// Members of the kernel's structs that were asked for by name: the same few, over and over.
+    kernel_members: RefCell<HashMap<(TypeId, Space), Vec<Field>>>,
     /// Functions of programs whose types are in use; [`Origin::Program`] counts here.
     programs: RefCell<Vec<Rc<Signature>>>,
 }
@@ -70,6 +72,7 @@ impl<'t> TypeTable<'t> {
             script_enumerators: HashMap::new(),
             header_names: HashSet::new(),
             kernel_enums: RefCell::new(HashMap::new()),
+            kernel_members: RefCell::new(HashMap::new()),
             programs: RefCell::default(),
         }
     }

@@ -21,11 +21,13 @@ pub(in crate::backend) fn remove(function: &mut Function) -> bool {
     }
     let is_read = slots_read(function);
     let mut has_changed = false;
+    // By instruction of a block, from the last to the first.
+    let mut dead: Vec<bool> = Vec::new();
     // Backwards, so that what only dead instructions read is seen to be dead as well.
     for block in function.blocks.iter_mut().rev() {
-        let before = block.insts.len();
-        let mut kept = Vec::with_capacity(before);
-        for mut inst in std::mem::take(&mut block.insts).into_iter().rev() {
+        dead.clear();
+        let mut any = false;
+        for inst in block.insts.iter_mut().rev() {
             let unread = inst.kind.def().filter(|reg| reads[reg.0 as usize] == 0);
             let is_dead = match &mut inst.kind {
                 InstKind::Comment(text) => text.is_empty(),
@@ -53,13 +55,14 @@ pub(in crate::backend) fn remove(function: &mut Function) -> bool {
             if is_dead {
                 inst.kind
                     .for_each_use(&mut |reg| reads[reg.0 as usize] -= 1);
-            } else {
-                kept.push(inst);
             }
+            any |= is_dead;
+            dead.push(is_dead);
         }
-        kept.reverse();
-        has_changed |= kept.len() != before;
-        block.insts = kept;
+        if any {
+            has_changed = true;
+            block.insts.retain(|_| !dead.pop().unwrap_or(false));
+        }
     }
     has_changed
 }

@@ -8,38 +8,35 @@
 
 use super::fold;
 use crate::ir::{Address, AluOp, Base, End, Function, InstKind, Operand, Reg, Size, Slot, Width};
-use std::collections::HashMap;
 
 /// Propagates and folds. Whether anything changed.
 pub(super) fn propagate(function: &mut Function) -> bool {
     let mut known = Known::of(function);
     let mut has_changed = false;
     let slots = std::mem::take(&mut function.slots);
+    let mut local = Local::of(function.registers);
     for block in &mut function.blocks {
-        let mut local = Local::default();
+        local.begin();
         for inst in &mut block.insts {
-            let before = inst.kind.clone();
             inst.kind
-                .for_each_operand_mut(&mut |operand| known.replace(operand, &local));
+                .for_each_operand_mut(&mut |operand| has_changed |= known.replace(operand, &local));
             inst.kind
-                .for_each_use_mut(&mut |reg| known.replace_reg(reg, &local));
+                .for_each_use_mut(&mut |reg| has_changed |= known.replace_reg(reg, &local));
             if let Some(size) = access_size(&inst.kind)
                 && let Some(address) = inst.kind.address_mut()
             {
-                known.shorten(address, size, &slots);
+                has_changed |= known.shorten(address, size, &slots);
             }
             if let Some(kind) = known.simpler(&inst.kind, &slots) {
+                has_changed |= inst.kind != kind;
                 inst.kind = kind;
             }
-            has_changed |= inst.kind != before;
             known.update(&inst.kind);
             local.update(&inst.kind, &known);
         }
         if let Some(end) = &mut block.end {
-            let before = end.clone();
-            end.for_each_operand_mut(&mut |operand| known.replace(operand, &local));
-            fold_end(end);
-            has_changed |= *end != before;
+            end.for_each_operand_mut(&mut |operand| has_changed |= known.replace(operand, &local));
+            has_changed |= fold_end(end);
         }
     }
     function.slots = slots;
@@ -56,7 +53,8 @@ fn access_size(kind: &InstKind) -> Option<Size> {
     }
 }
 
-fn fold_end(end: &mut End) {
+/// Whether it changed.
+fn fold_end(end: &mut End) -> bool {
     if let End::Branch {
         comparison,
         width,
@@ -68,7 +66,9 @@ fn fold_end(end: &mut End) {
     {
         let is_taken = fold::holds(comparison, width, a, b);
         *end = End::Jump(if is_taken { then } else { otherwise });
+        return true;
     }
+    false
 }
 
 /// What a register's only definition says.
@@ -148,34 +148,49 @@ impl Known {
         };
     }
 
-    fn replace(&self, operand: &mut Operand, local: &Local) {
-        if let Operand::Reg(reg) = *operand {
-            match self.get(reg) {
-                Definition::Copy(src) => *operand = src,
-                _ => {
-                    if let Some(src) = local.get(reg) {
-                        *operand = src;
-                    }
-                }
-            }
+    /// Whether there was something else to read.
+    fn replace(&self, operand: &mut Operand, local: &Local) -> bool {
+        let Operand::Reg(reg) = *operand else {
+            return false;
+        };
+        let better = match self.get(reg) {
+            Definition::Copy(src) => Some(src),
+            _ => local.get(reg),
+        };
+        let better = better.filter(|better| better != operand);
+        if let Some(better) = better {
+            *operand = better;
         }
+        better.is_some()
     }
 
-    fn replace_reg(&self, reg: &mut Reg, local: &Local) {
-        match (self.get(*reg), local.get(*reg)) {
-            (Definition::Copy(Operand::Reg(src)), _) | (_, Some(Operand::Reg(src))) => *reg = src,
-            _ => {}
+    /// The same of what can only be a register.
+    fn replace_reg(&self, reg: &mut Reg, local: &Local) -> bool {
+        let better = match self.get(*reg) {
+            Definition::Copy(Operand::Reg(src)) => Some(src),
+            _ => match local.get(*reg) {
+                Some(Operand::Reg(src)) => Some(src),
+                _ => None,
+            },
+        };
+        let better = better.filter(|better| better != reg);
+        if let Some(better) = better {
+            *reg = better;
         }
+        better.is_some()
     }
 
-    /// Puts a constant distance, or the frame, into an address.
-    fn shorten(&self, address: &mut Address, size: Size, slots: &[Slot]) {
-        let Base::Reg(reg) = address.base else { return };
+    /// Puts a constant distance, or the frame, into an address. Whether it could.
+    fn shorten(&self, address: &mut Address, size: Size, slots: &[Slot]) -> bool {
+        let Base::Reg(reg) = address.base else {
+            return false;
+        };
         match self.get(reg) {
             Definition::Sum(base, by) => {
                 let offset = i64::from(address.offset).saturating_add(by);
                 if let Ok(offset) = i16::try_from(offset) {
                     *address = Address::reg(base).plus(i32::from(offset));
+                    return true;
                 }
             }
             Definition::Copy(Operand::Frame(slot, start)) => {
@@ -187,10 +202,12 @@ impl Known {
                 let at = i64::from(offset);
                 if at >= 0 && at + bytes <= room && at % bytes == 0 {
                     *address = Address::frame(slot).plus(offset);
+                    return true;
                 }
             }
             _ => {}
         }
+        false
     }
 
     fn simpler(&self, kind: &InstKind, slots: &[Slot]) -> Option<InstKind> {
@@ -327,31 +344,58 @@ fn bits(kind: &InstKind) -> Option<u64> {
 }
 
 /// What is known within a block of registers that are written several times.
-#[derive(Default)]
 struct Local {
-    /// By register: what it is a copy of, and how often that had been written then.
-    copies: HashMap<Reg, (Operand, u32)>,
-    /// How often a register was written in this block.
-    writes: HashMap<Reg, u32>,
+    /// Counts instructions over all blocks, so that nothing need be cleared between them.
+    now: u32,
+    /// When the block in hand began.
+    begin: u32,
+    /// By register: what it was made a copy of, and when.
+    copies: Vec<(Operand, u32)>,
+    /// By register: when it was last written.
+    writes: Vec<u32>,
 }
 
 impl Local {
-    fn writes(&self, operand: Operand) -> u32 {
-        match operand {
-            Operand::Reg(reg) => self.writes.get(&reg).copied().unwrap_or(0),
-            _ => 0,
+    fn of(registers: u32) -> Self {
+        Local {
+            now: 1,
+            begin: 1,
+            copies: vec![(Operand::Site, 0); registers as usize],
+            writes: vec![0; registers as usize],
         }
     }
 
+    /// Begins a block.
+    fn begin(&mut self) {
+        self.now += 1;
+        self.begin = self.now;
+    }
+
     fn get(&self, reg: Reg) -> Option<Operand> {
-        let (operand, writes) = *self.copies.get(&reg)?;
-        (self.writes(operand) == writes).then_some(operand)
+        let (operand, since) = *self.copies.get(reg.0 as usize)?;
+        let is_current = since >= self.begin
+            && match operand {
+                // What it is a copy of must not have been written since.
+                Operand::Reg(src) => self
+                    .writes
+                    .get(src.0 as usize)
+                    .is_some_and(|at| *at <= since),
+                _ => true,
+            };
+        is_current.then_some(operand)
     }
 
     fn update(&mut self, kind: &InstKind, known: &Known) {
         let Some(dst) = kind.def() else { return };
-        *self.writes.entry(dst).or_default() += 1;
-        self.copies.remove(&dst);
+        self.now += 1;
+        let (Some(write), Some(copy)) = (
+            self.writes.get_mut(dst.0 as usize),
+            self.copies.get_mut(dst.0 as usize),
+        ) else {
+            return;
+        };
+        *write = self.now;
+        copy.1 = 0;
         let InstKind::Move { src, .. } = *kind else {
             return;
         };
@@ -363,7 +407,7 @@ impl Local {
             _ => false,
         };
         if is_useful {
-            self.copies.insert(dst, (src, self.writes(src)));
+            *copy = (src, self.now);
         }
     }
 }

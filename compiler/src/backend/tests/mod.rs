@@ -60,7 +60,7 @@ fn generated_code_does_what_the_ir_says() {
         let program = generate::program(seed);
         let expected = interpret(&program);
         for options in ALL {
-            let codes = match compile(&program, options) {
+            let codes = match compile(program.clone(), options) {
                 Ok(codes) => codes,
                 Err(BackendError::FrameFull { .. }) => continue,
                 Err(error) => panic!("seed {seed}: {error}\n{program:#?}"),

@@ -77,7 +77,7 @@ fn call(helper: helpers::Helper, args: Vec<Operand>, result: Option<u32>) -> Ins
 /// The listing of straight-line code that returns `result`, the context being `v0`.
 fn listed(insts: Vec<InstKind>, result: Operand, options: Options) -> Vec<String> {
     let program = program(vec![block(insts, End::Return(result))]);
-    let codes = compile(&program, options).expect("it fits");
+    let codes = compile(program.clone(), options).expect("it fits");
     lines(&disasm::listing(&codes[..1], &|_| None, None))
 }
 
@@ -108,7 +108,7 @@ fn instructions_have_their_bytes() {
         ),
     ];
     let program = program(vec![block(insts, End::Return(Operand::Imm(1 << 31)))]);
-    let codes = compile(&program, ALL[0]).expect("it fits");
+    let codes = compile(program.clone(), ALL[0]).expect("it fits");
     let bytes: Vec<[u8; 8]> = codes[0].insns.iter().map(|insn| insn.to_bytes()).collect();
     assert_eq!(
         bytes,
@@ -277,7 +277,7 @@ fn functions_nobody_calls_any_more_are_left_out() {
             function("used", 0, returns(2), &[]),
         ],
     };
-    let codes = compile(&program, ALL[0]).expect("it fits");
+    let codes = compile(program.clone(), ALL[0]).expect("it fits");
     let names: Vec<&str> = codes.iter().map(|code| code.name.as_str()).collect();
     assert_eq!(names, ["entry", "used"]);
     assert_eq!(execute(&codes), interpret(&program));
@@ -306,10 +306,14 @@ fn slots_that_are_not_live_at_once_share_bytes() {
         )],
     };
     let apart = build(vec![fill(0), read(0, 1), fill(1), read(1, 1)]);
-    assert_eq!(compile(&apart, ALL[0]).expect("it fits")[0].frame, 304);
+    assert_eq!(
+        compile(apart.clone(), ALL[0]).expect("it fits")[0].frame,
+        304
+    );
     let together = build(vec![fill(0), fill(1), read(0, 1), read(1, 2)]);
     // The second load is dead, the second slot is not: it is written by a call.
-    let Err(BackendError::FrameFull { bytes, largest, .. }) = compile(&together, ALL[0]) else {
+    let Err(BackendError::FrameFull { bytes, largest, .. }) = compile(together.clone(), ALL[0])
+    else {
         panic!("608 bytes fitted");
     };
     assert_eq!((bytes, largest.len()), (608, 2));
@@ -340,8 +344,8 @@ fn frames_of_a_chain_of_calls_add_up() {
             function("inner", 0, fill(None), &[size]),
         ],
     };
-    assert!(compile(&build(256), ALL[0]).is_ok());
-    let error = compile(&build(264), ALL[0]).expect_err("256 and 264 are too many");
+    assert!(compile(build(256), ALL[0]).is_ok());
+    let error = compile(build(264), ALL[0]).expect_err("256 and 264 are too many");
     assert_eq!(
         error.to_string(),
         "entry with inner needs 544 bytes of frame; the kernel gives 512"
@@ -377,13 +381,13 @@ fn long_branch(count: usize) -> Program {
 
 #[test]
 fn far_branches_go_by_a_long_jump_or_are_refused() {
-    assert!(compile(&long_branch(32_000), ALL[0]).is_ok());
+    assert!(compile(long_branch(32_000), ALL[0]).is_ok());
     let far = long_branch(40_000);
     assert!(matches!(
-        compile(&far, ALL[0]),
+        compile(far.clone(), ALL[0]),
         Err(BackendError::JumpTooFar { .. })
     ));
-    let codes = compile(&far, ALL[1]).expect("there are long jumps");
+    let codes = compile(far.clone(), ALL[1]).expect("there are long jumps");
     assert!(codes[0].insns.iter().any(|insn| insn.code == 0x06));
     assert_eq!(execute(&codes), interpret(&far));
 }
@@ -422,7 +426,7 @@ fn ten_thousand_clauses_are_no_trouble() {
     }
     blocks.push(block(vec![], End::Return(Operand::Imm(0))));
     let start = std::time::Instant::now();
-    let codes = compile(&program(blocks), ALL[1]).expect("it fits");
+    let codes = compile(program(blocks), ALL[1]).expect("it fits");
     let elapsed = start.elapsed();
     assert!(codes[0].insns.len() > 50_000);
     // Unoptimised and beside other tests; it takes a tenth of this.
@@ -468,7 +472,7 @@ fn a_slot_read_in_a_loop_is_kept_through_all_of_it() {
         ),
         block(vec![], End::Return(v(1))),
     ]);
-    let codes = compile(&program, ALL[0]).expect("it fits");
+    let codes = compile(program.clone(), ALL[0]).expect("it fits");
     assert_eq!(codes[0].frame, 24);
     assert_eq!(execute(&codes), interpret(&program));
 }
@@ -508,7 +512,7 @@ fn a_slot_whose_address_is_in_memory_is_kept_to_the_end() {
             function("inner", 1, inner, &[]),
         ],
     };
-    let codes = compile(&program, ALL[0]).expect("it fits");
+    let codes = compile(program.clone(), ALL[0]).expect("it fits");
     assert_eq!(codes[0].frame, 48);
     assert_eq!(execute(&codes), interpret(&program));
 }
