@@ -3,8 +3,10 @@
 //! Uses the mount that is there, or else one of its own that is part of no directory tree and
 //! ends with the process: nothing is left behind. Never writes.
 
-use std::fs;
-use std::io;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -16,9 +18,21 @@ use crate::sys;
 /// Where distributions mount it.
 const MOUNTS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
+/// Formats that are kept: clauses of one script tend to name the same few tracepoints, and the
+/// kernel writes a format anew whenever it is read.
+const KEPT_FORMATS: usize = 8;
+
+/// Bytes that hold most files, so that one call reads them.
+const USUAL_SIZE: usize = 4096;
+
+/// A category and an event, and the event's format.
+type Format = ([String; 2], Option<String>);
+
 /// An open tracefs.
 pub(super) struct Tracefs {
     events: PathBuf,
+    /// The last ones that were read.
+    formats: RefCell<VecDeque<Format>>,
     /// The detached mount that `events` leads through, if it is our own.
     _mount: Option<OwnedFd>,
 }
@@ -33,6 +47,7 @@ impl Tracefs {
             if events.is_dir() {
                 return Ok(Tracefs {
                     events,
+                    formats: RefCell::default(),
                     _mount: None,
                 });
             }
@@ -46,6 +61,7 @@ impl Tracefs {
         let events = PathBuf::from(format!("/proc/self/fd/{}/events", mount.as_raw_fd()));
         Ok(Tracefs {
             events,
+            formats: RefCell::default(),
             _mount: Some(mount),
         })
     }
@@ -82,7 +98,17 @@ impl Tracefs {
         category: &str,
         event: &str,
     ) -> Result<Option<String>, TargetError> {
-        self.event_file(category, event, "format")
+        let mut formats = self.formats.borrow_mut();
+        if let Some((_, format)) = formats.iter().find(|(of, _)| of == &[category, event]) {
+            return Ok(format.clone());
+        }
+        let format = self.event_file(category, event, "format")?;
+        if formats.len() >= KEPT_FORMATS {
+            formats.pop_front();
+        }
+        let of = [category.to_owned(), event.to_owned()];
+        formats.push_back((of, format.clone()));
+        Ok(format)
     }
 
     fn event_file(
@@ -95,7 +121,13 @@ impl Tracefs {
             return Ok(None);
         }
         let path: PathBuf = self.events.join(category).join(event).join(file);
-        match fs::read_to_string(&path) {
+        let read = || -> io::Result<String> {
+            let mut text = String::with_capacity(USUAL_SIZE);
+            File::open(&path)?.read_to_string(&mut text)?;
+            text.shrink_to_fit();
+            Ok(text)
+        };
+        match read() {
             Ok(text) => Ok(Some(text)),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => {
