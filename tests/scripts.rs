@@ -6,8 +6,15 @@
 //! printed with its reason and counted. At the end of a whole run it says which rules of
 //! `tests/conformance.md` have live cases of which none passed here.
 //!
+//! Cases meet whatever else the machine does, other cases above all. One that fails (`again`, and
+//! why) is tried a second time at the end of the run, alone. If it passes then, its line is
+//! `second`, and the summary counts and names it; if not, it failed.
+//!
 //! The test executable is the runner, so it can be copied to another machine:
 //! `scripts-HASH --rbt ./rbt --cases ./scripts [--patience 5] [--jobs 2] [--form written] [NAME...]`.
+//! `--only FILE` runs the cases that FILE names, one a line, in that order, and `--progress` has a
+//! line `begin` printed before each case: of use where the machine itself may not survive one.
+//! With `--once` the first attempt is the only one.
 //!
 //! A case's script is run twice: as it is written, and with its actions in the other form, `< >`
 //! for `{ }` and back. `--form written` and `--form other` choose one.
@@ -82,6 +89,12 @@ struct Options {
     builds_programs: bool,
     /// Names are listed instead of run.
     list: bool,
+    /// What is run, named in full by the lines of a file.
+    only: Option<PathBuf>,
+    /// A case's name is printed before it is run.
+    progress: bool,
+    /// Nothing is tried a second time.
+    once: bool,
     /// Only cases whose name contains one of these; all when empty.
     wanted: Vec<String>,
 }
@@ -101,6 +114,9 @@ impl Options {
             programs: None,
             builds_programs: false,
             list: false,
+            only: None,
+            progress: false,
+            once: false,
             wanted: Vec::new(),
         };
         while let Some(argument) = arguments.next() {
@@ -126,6 +142,9 @@ impl Options {
                 "--programs" => options.programs = Some(value()?.into()),
                 "--build-programs" => options.builds_programs = true,
                 "--list" => options.list = true,
+                "--only" => options.only = Some(value()?.into()),
+                "--progress" => options.progress = true,
+                "--once" => options.once = true,
                 // What `cargo test -- FLAG` says to every test executable of the workspace.
                 "--nocapture" | "--no-capture" | "--quiet" | "-q" | "--show-output"
                 | "--include-ignored" => {}
@@ -140,6 +159,9 @@ impl Options {
 /// How a case ended.
 enum Verdict {
     Passed,
+    /// It failed while others ran, and passed alone.
+    PassedAlone,
+    /// What was wrong. To be tried once more, when it comes from a first attempt.
     Failed(Vec<String>),
     Skipped(String),
     /// The peer answers otherwise, as the case says it does.
@@ -164,6 +186,18 @@ fn run(options: &Options) -> Result<usize, String> {
     let all = cases.len();
     if !options.wanted.is_empty() {
         cases.retain(|case| options.wanted.iter().any(|name| case.name.contains(name)));
+    }
+    if let Some(file) = &options.only {
+        let names =
+            std::fs::read_to_string(file).map_err(|e| format!("read {}: {e}", file.display()))?;
+        let mut by_name: BTreeMap<String, Case> = cases
+            .drain(..)
+            .map(|case| (case.name.clone(), case))
+            .collect();
+        for name in names.lines() {
+            let case = by_name.remove(name);
+            cases.push(case.ok_or_else(|| format!("{}: no case {name}", file.display()))?);
+        }
     }
     if options.list {
         for case in &cases {
@@ -192,41 +226,59 @@ fn run(options: &Options) -> Result<usize, String> {
     }
     cases.extend(other);
     let next = AtomicUsize::new(0);
-    let counts = Mutex::new([0_usize; 4]);
-    let passing = Mutex::new(BTreeSet::new());
+    let tally = Mutex::new(Tally::default());
     let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, 16) {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let begun = Instant::now();
+                    let begun = begin(case, options);
                     let verdict = decide(case, options, is_peer);
-                    if matches!(verdict, Verdict::Passed) {
-                        let mut passing = passing.lock().unwrap_or_else(|e| e.into_inner());
-                        passing.insert(case.name.as_str());
-                    }
                     // Held while printing, so that two cases' lines do not mix.
-                    let mut counts = counts.lock().unwrap_or_else(|e| e.into_inner());
-                    counts[report(case, &verdict, begun)] += 1;
+                    let mut tally = tally.lock().unwrap_or_else(|e| e.into_inner());
+                    if options.once {
+                        tally.end(case, &verdict, begun);
+                    } else {
+                        tally.first(case, verdict, begun);
+                    }
                 }
             });
         }
     });
-    let [passed, failed, skipped, differs] = counts.into_inner().unwrap_or_else(|e| e.into_inner());
+    let mut tally = tally.into_inner().unwrap_or_else(|e| e.into_inner());
+    for case in std::mem::take(&mut tally.again) {
+        let begun = begin(case, options);
+        tally.last(case, decide(case, options, is_peer), begun);
+    }
     if options.wanted.is_empty() && !is_peer && options.form != Form::Other {
-        let passing = passing.into_inner().unwrap_or_else(|e| e.into_inner());
-        show_unproven(&options.rules, &passing)?;
+        show_unproven(&options.rules, &tally.passing)?;
     }
     for (why, count) in &in_one_form {
         println!("one form only: {count} cases ({why})");
     }
+    for name in &tally.alone {
+        println!("passed at the second attempt: {name}");
+    }
     println!(
-        "scripts: {passed} passed, {failed} failed, {skipped} skipped, {differs} differ, \
+        "scripts: {} passed ({} at the second attempt), {} failed, {} skipped, {} differ, \
          {} not asked for ({:.1} s)",
+        tally.passed,
+        tally.alone.len(),
+        tally.failed,
+        tally.skipped,
+        tally.differing,
         all - asked,
         started.elapsed().as_secs_f64()
     );
-    Ok(failed)
+    Ok(tally.failed)
+}
+
+/// Says which case is about to run, where that is asked for, and gives the time.
+fn begin(case: &Case, options: &Options) -> Instant {
+    if options.progress {
+        println!("begin   {}", case.name);
+    }
+    Instant::now()
 }
 
 /// Has the test programs built, if a case traces any, and tells the cases where they are.
@@ -319,17 +371,7 @@ fn decide(case: &Case, options: &Options, is_peer: bool) -> Verdict {
             Ok(None) => {}
         }
     }
-    let mut wrong = live::run(case, &options.tracer, options.patience);
-    if !wrong.is_empty() && !is_peer {
-        // Cases meet whatever else the machine does. What fails once is run once more, and the
-        // first failure is shown all the same.
-        println!(
-            "again   {} after: {}",
-            case.name,
-            wrong.join("; ").replace('\n', " | ")
-        );
-        wrong = live::run(case, &options.tracer, options.patience);
-    }
+    let wrong = live::run(case, &options.tracer, options.patience);
     match &case.peer {
         Peer::Differs(reason) if is_peer && !wrong.is_empty() => Verdict::Differs(reason.clone()),
         // The note has outlived what it was about.
@@ -341,29 +383,80 @@ fn decide(case: &Case, options: &Options, is_peer: bool) -> Verdict {
     }
 }
 
-/// Prints a case's line, and gives the place of its verdict among the four counts.
-fn report(case: &Case, verdict: &Verdict, begun: Instant) -> usize {
-    let name = &case.name;
-    match verdict {
-        Verdict::Passed => {
-            println!("ok      {name} ({} ms)", begun.elapsed().as_millis());
-            0
-        }
-        Verdict::Failed(wrong) => {
-            println!("FAIL    {name}");
-            for text in wrong {
-                println!("  {}", text.replace('\n', "\n  "));
+/// How many cases ended in which way so far.
+#[derive(Default)]
+struct Tally<'a> {
+    /// At whichever attempt.
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    differing: usize,
+    /// The names of those that passed.
+    passing: BTreeSet<&'a str>,
+    /// Those that failed and were not tried alone yet.
+    again: Vec<&'a Case>,
+    /// The names of those that passed alone only.
+    alone: Vec<&'a str>,
+}
+
+impl<'a> Tally<'a> {
+    /// Takes note of a first attempt: a failure is not the last word.
+    fn first(&mut self, case: &'a Case, verdict: Verdict, begun: Instant) {
+        match verdict {
+            Verdict::Failed(wrong) => {
+                self.again.push(case);
+                println!("again   {}", case.name);
+                show_wrong(&wrong);
             }
-            1
+            verdict => self.end(case, &verdict, begun),
         }
-        Verdict::Skipped(reason) => {
-            println!("skip    {name} ({reason})");
-            2
+    }
+
+    /// Takes note of an attempt alone.
+    fn last(&mut self, case: &'a Case, verdict: Verdict, begun: Instant) {
+        match verdict {
+            Verdict::Passed => self.end(case, &Verdict::PassedAlone, begun),
+            verdict => self.end(case, &verdict, begun),
         }
-        Verdict::Differs(reason) => {
-            println!("differs {name} ({reason})");
-            3
+    }
+
+    /// Prints a case's line, and counts it.
+    fn end(&mut self, case: &'a Case, verdict: &Verdict, begun: Instant) {
+        let name = case.name.as_str();
+        let took = begun.elapsed().as_millis();
+        match verdict {
+            Verdict::Passed => {
+                println!("ok      {name} ({took} ms)");
+                self.passed += 1;
+                self.passing.insert(name);
+            }
+            Verdict::PassedAlone => {
+                println!("second  {name} ({took} ms)");
+                self.passed += 1;
+                self.passing.insert(name);
+                self.alone.push(name);
+            }
+            Verdict::Failed(wrong) => {
+                println!("FAIL    {name}");
+                show_wrong(wrong);
+                self.failed += 1;
+            }
+            Verdict::Skipped(reason) => {
+                println!("skip    {name} ({reason})");
+                self.skipped += 1;
+            }
+            Verdict::Differs(reason) => {
+                println!("differs {name} ({reason})");
+                self.differing += 1;
+            }
         }
+    }
+}
+
+/// What belongs to a case's line is indented below it.
+fn show_wrong(wrong: &[String]) {
+    for text in wrong {
+        println!("  {}", text.replace('\n', "\n  "));
     }
 }
 

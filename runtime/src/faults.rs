@@ -95,7 +95,8 @@ fn show(
     maps: &KernelMaps,
     cx: &mut Context<'_, '_>,
 ) -> Result<(), Error> {
-    let code = maps.word(fault.offset.saturating_add(8)) as i64;
+    // Before 6.4 what maps do ends in an `int`, and nothing extends its sign in the register.
+    let code = i64::from(maps.word(fault.offset.saturating_add(8)) as i32);
     let mut text = sentence(fault.kind, code, cx.format());
     if let Some(count) = count {
         text.push_str(&format!(" ({count} times)"));

@@ -165,7 +165,8 @@ impl Builder<'_> {
                     code,
                     0,
                     |b| {
-                        // Another program may have come first.
+                        // Another program may have come first. Kernels before 6.4 give an `int`.
+                        let code = b.sign_extend(code, Size::B4);
                         b.when(Comparison::NotEqual, code, -EXISTS, |b| {
                             b.fault(FaultKind::StackLost, "map_update_elem", code);
                         });
