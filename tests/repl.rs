@@ -5,109 +5,21 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+#[path = "support/terminal.rs"]
+mod terminal;
 
-/// How long the screen may take to show what a key does; the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(20);
+use terminal::Terminal;
 
-/// A terminal of 100 columns and 45 lines with the prompt in it.
-struct Terminal {
-    socket: String,
-    folder: PathBuf,
-}
-
-impl Terminal {
-    /// Starts one; `None`, with the reason printed, where it cannot be done.
-    fn start(name: &str) -> Option<Terminal> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            println!("skipped: this machine has no command tmux");
-            return None;
-        }
-        let id = Command::new("id").arg("-u").output().unwrap();
-        if id.stdout != b"0\n" {
-            println!("skipped: tracing needs root");
-            return None;
-        }
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("repl-{name}"));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        let terminal = Terminal {
-            socket: format!("rbt-{name}-{}", std::process::id()),
-            folder,
-        };
-        let command = format!(
-            "cd {}; XDG_STATE_HOME=$PWD/state {}; echo \"status $?\"; sleep 60",
-            terminal.folder.display(),
-            env!("CARGO_BIN_EXE_rbt")
-        );
-        let size = ["-x", "100", "-y", "45"];
-        terminal.tmux(&[&["new-session", "-d", "-s", "t"], &size[..], &[&command]].concat());
-        terminal.shows("rbt> ");
-        Some(terminal)
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new("tmux");
-        command.args(["-L", &self.socket, "-f", "/dev/null"]);
-        command.args(arguments).output().unwrap()
-    }
-
-    /// Types a line and Enter.
-    fn enter(&self, line: &str) {
-        self.tmux(&["send-keys", "-t", "t", "-l", line]);
-        self.key("Enter");
-    }
-
-    /// Presses a key that tmux knows by name.
-    fn key(&self, key: &str) {
-        self.tmux(&["send-keys", "-t", "t", key]);
-    }
-
-    fn screen(&self) -> String {
-        let output = self.tmux(&["capture-pane", "-p", "-J", "-S", "-200", "-t", "t"]);
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// Waits until the screen has `text`.
-    fn shows(&self, text: &str) {
-        self.until(text, |screen| screen.contains(text));
-    }
-
-    fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) {
-        let start = Instant::now();
-        loop {
-            let screen = self.screen();
-            if is_so(&screen) {
-                return;
-            }
-            assert!(
-                start.elapsed() < PATIENCE,
-                "the screen never shows {what}:\n{}",
-                screen.trim_end()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// The number that a line of the screen last shows after `before`.
-    fn number(&self, before: &str) -> Option<u64> {
-        let screen = self.screen();
-        let line = screen.lines().rev().find(|line| line.starts_with(before))?;
-        line.strip_prefix(before)?.trim().parse().ok()
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
+/// A terminal with the prompt in it.
+fn start(name: &str) -> Option<Terminal> {
+    let terminal = Terminal::start(name, "{{RBT}}", (100, 45))?;
+    terminal.shows("rbt> ");
+    Some(terminal)
 }
 
 #[test]
 fn clauses_run_while_others_are_typed() {
-    let Some(terminal) = Terminal::start("clauses") else {
+    let Some(terminal) = start("clauses") else {
         return;
     };
     terminal.enter("interval:ms:10 { @n++; }");
@@ -150,7 +62,7 @@ fn clauses_run_while_others_are_typed() {
 
 #[test]
 fn definitions_stay_and_mistakes_leave_no_trace() {
-    let Some(terminal) = Terminal::start("definitions") else {
+    let Some(terminal) = start("definitions") else {
         return;
     };
     terminal.enter("macro twice(x) { x * 2 }");
@@ -174,7 +86,7 @@ fn definitions_stay_and_mistakes_leave_no_trace() {
 
 #[test]
 fn a_line_is_whole_when_its_brackets_are() {
-    let Some(terminal) = Terminal::start("lines") else {
+    let Some(terminal) = start("lines") else {
         return;
     };
     terminal.enter("BEGIN <");
@@ -200,7 +112,7 @@ fn a_line_is_whole_when_its_brackets_are() {
 
 #[test]
 fn words_are_completed() {
-    let Some(terminal) = Terminal::start("completion") else {
+    let Some(terminal) = start("completion") else {
         return;
     };
     terminal.tmux(&["send-keys", "-t", "t", "-l", "tracepoint:sched:sched_swit"]);
@@ -231,7 +143,7 @@ fn words_are_completed() {
 
 #[test]
 fn output_comes_above_the_line_and_can_be_stopped() {
-    let Some(terminal) = Terminal::start("output") else {
+    let Some(terminal) = start("output") else {
         return;
     };
     terminal.enter("interval:ms:100 { printf(\"tick %d\\n\", @n); @n++; }");
@@ -258,7 +170,7 @@ fn output_comes_above_the_line_and_can_be_stopped() {
 
 #[test]
 fn keys_keep_their_meaning_when_clauses_change() {
-    let Some(terminal) = Terminal::start("keys") else {
+    let Some(terminal) = start("keys") else {
         return;
     };
     terminal.enter("interval:ms:20 { @[probe, kstack(2)] = count(); }");

@@ -59,6 +59,7 @@ complete -c rbt -l fmt -d 'write the script in its usual form; with -o into that
 complete -c rbt -l emit-llvm -r -F -d 'refused: nothing is compiled by way of LLVM'
 complete -c rbt -l verify-llvm-ir -d 'refused: nothing is compiled by way of LLVM'
 complete -c rbt -l aot -r -F -d 'refused: --emit-elf writes an object that other loaders take'
+complete -c rbt -l view -d 'show maps on the terminal while they change: tables, rates, histograms over time'
 complete -c rbt -l doc -d 'show the page of a word, a setting or a code, or list them'
 complete -c rbt -l explain -x -a 'E0000 E0001 E0002 E0003 E0004 E0005 E0006 E0007 E0008 E0009 E0010 E0011 E0012 E0013 E0014 E0015 E0016 E0017 E0018 E0019 E0020 E0021 E0022 E0023 E0024 E0025 E0026 E0027 E0028 E0029 E0030 E0031 E0032 E0100 E0101 E0102 E0103 E0104 E0105 E0110 E0200 E0201 E0202 E0203 E0204 E0205 E0206 E0207 E0208 E0209 E0210 E0211 E0212 E0213 E0214 E0215 E0216 E0217 E0218 E0219 E0220 E0300 E0301 E0302 E0303 E0304 E0305 E0306 E0307 E0308 E0400 E0401 E0402 E0403 E0404 E0405 E0500 E0501 E0502 E0800 E0801 E0802 E0803 E0804 E0900 E0901 E0902 E0903' -d 'explain the code of a message, such as E0402'
 complete -c rbt -l info -d 'say what this kernel can do'

@@ -67,6 +67,8 @@ pub(crate) struct Args {
     pub llvm: Option<&'static str>,
     /// `--folded`
     pub is_folded: bool,
+    /// `--view`
+    pub views: bool,
     /// `--info`
     pub info: bool,
     /// `--doc`
@@ -316,6 +318,12 @@ pub(crate) const TABLE: &[Row] = &[
         long: "aot",
         effect: Effect::Value("FILE", |a, _| a.llvm = Some("--aot")),
         help: "refused: --emit-elf writes an object that other loaders take",
+    },
+    Row {
+        short: None,
+        long: "view",
+        effect: Effect::Flag(|a| a.views = true),
+        help: "show maps on the terminal while they change: tables, rates, histograms over time",
     },
     Row {
         short: None,

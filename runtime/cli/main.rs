@@ -21,6 +21,7 @@ mod run;
 mod show;
 mod subcommand;
 mod tools;
+mod view;
 
 use args::Args;
 use rbt_compiler::target::TracedProcess;

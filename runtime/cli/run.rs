@@ -3,11 +3,12 @@
 use crate::args::{self, Args};
 use crate::flame::{self, Flame};
 use crate::tools::{self, Tool};
+use crate::view::{self, View};
 use crate::{WRONG, complain, print, show_all};
 use rbt_compiler::config::Config;
 use rbt_compiler::target::{Feature, TracedProcess};
 use rbt_compiler::{Compiled, Options, Parameter, PlaceFilter, Stage};
-use rbt_grammar::{SourceId, SourceMap, codes};
+use rbt_grammar::{Color, SourceId, SourceMap, codes};
 use rbt_runtime::viewer::Viewer;
 use rbt_runtime::{Buffering, Child, Files, Host, Mode, OutputFormat, Process, Session, Warnings};
 use std::fmt::Write as _;
@@ -415,6 +416,15 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
         viewer = Some(Box::new(flame));
         output = None;
     }
+    let mut printed = None;
+    let mut sink = None;
+    if args.views {
+        let (view, output) = View::new(crate::color() == Color::Always, output.is_some())?;
+        let shared = output.as_ref().map(std::fs::File::try_clone);
+        printed = shared.transpose().map_err(|error| reason(&error))?;
+        sink = output;
+        viewer = Some(Box::new(view));
+    }
     let session = Session::start(
         &artifact,
         &sources,
@@ -440,10 +450,14 @@ fn prepare(args: &Args) -> Result<u8, Refused> {
             process,
             is_last: true,
             viewer,
-            sink: None,
+            sink,
         },
     );
-    let error = match session.and_then(Session::run) {
+    let ended = session.and_then(Session::run);
+    if let Some(printed) = printed {
+        view::finish(&printed).map_err(|error| reason(&error))?;
+    }
+    let error = match ended {
         Ok(status) => return Ok(u8::try_from(status & 0xff).unwrap_or(0)),
         Err(error) => error,
     };

@@ -25,6 +25,7 @@ pub mod symbols;
 // The one room with calls that the compiler cannot vouch for.
 #[allow(unsafe_code)]
 mod sys;
+pub mod terminal;
 pub mod time;
 pub mod value;
 pub mod viewer;

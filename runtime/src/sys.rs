@@ -1099,6 +1099,62 @@ pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(poll.revents & libc::POLLIN != 0)
 }
 
+/// How a terminal passes on what is typed.
+pub(crate) struct TerminalMode(libc::termios);
+
+impl TerminalMode {
+    /// Has keys passed on as they are pressed, without an echo or signals, and reading never
+    /// wait. Gives the mode before.
+    pub(crate) fn set_raw(terminal: BorrowedFd<'_>) -> io::Result<TerminalMode> {
+        let mut mode = MaybeUninit::<libc::termios>::uninit();
+        // SAFETY: the call fills the record if it succeeds.
+        let before = unsafe {
+            check(libc::tcgetattr(terminal.as_raw_fd(), mode.as_mut_ptr()))?;
+            mode.assume_init()
+        };
+        let mut raw = before;
+        // SAFETY: the call changes the record alone.
+        unsafe { libc::cfmakeraw(&raw mut raw) };
+        // Lines that are written still begin at the left.
+        raw.c_oflag |= libc::OPOST | libc::ONLCR;
+        raw.c_cc[libc::VMIN] = 0;
+        raw.c_cc[libc::VTIME] = 0;
+        TerminalMode(raw).restore(terminal)?;
+        Ok(TerminalMode(before))
+    }
+
+    /// Has the terminal use this mode.
+    pub(crate) fn restore(&self, terminal: BorrowedFd<'_>) -> io::Result<()> {
+        // SAFETY: one record, valid for reads.
+        check(unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSANOW, &raw const self.0) })
+            .map(drop)
+    }
+}
+
+/// A terminal's columns and rows.
+pub(crate) fn terminal_size(terminal: BorrowedFd<'_>) -> io::Result<(u16, u16)> {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the call fills the record.
+    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) })?;
+    Ok((size.ws_col, size.ws_row))
+}
+
+/// A file without a path, whose writes all go to its end.
+pub(crate) fn memory_file(name: &CStr) -> io::Result<File> {
+    // SAFETY: a text and numbers.
+    let file = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+    check(file)?;
+    let file = File::from(owned(c_long::from(file))?);
+    // SAFETY: only numbers.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, libc::O_APPEND) })?;
+    Ok(file)
+}
+
 /// Asks a process to end.
 pub(crate) fn terminate(pidfd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: a null pointer asks for the default signal information; the rest are numbers.

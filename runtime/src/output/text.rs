@@ -222,7 +222,8 @@ fn write_histogram(histogram: &Histogram, out: &mut Vec<u8>) {
     }
 }
 
-fn interval(scale: Scale, bucket: &Bucket) -> String {
+/// The edges of an interval of a histogram: `[64, 128)`.
+pub fn interval(scale: Scale, bucket: &Bucket) -> String {
     match (bucket.low, bucket.high) {
         (Some(low), Some(high)) if high - low == 1 => format!("[{}]", edge(scale, low)),
         (Some(low), Some(high)) => format!("[{}, {})", edge(scale, low), edge(scale, high)),
