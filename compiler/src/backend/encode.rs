@@ -35,15 +35,36 @@ pub(super) fn encode(
     };
     emitter.entry(&function.params);
     let mut starts = Vec::with_capacity(function.blocks.len());
+    // Where the last return of a constant is, and whether what was written last goes on.
+    let mut last_return = None;
+    let mut falls_through = true;
     for (label, block) in function.labels().zip(&function.blocks) {
+        let returned = match &block.end {
+            Some(End::Return(Operand::Imm(value))) => Some(*value),
+            _ => None,
+        };
+        if let Some((value, at)) = last_return
+            && block.insts.is_empty()
+            && returned == Some(value)
+            && !falls_through
+        {
+            starts.push(at);
+            continue;
+        }
         starts.push(emitter.code.insns.len());
         for inst in &block.insts {
             emitter.span = inst.span;
             emitter.inst(&inst.kind);
         }
         emitter.span = block.end_span;
+        if let Some(value) = returned {
+            last_return = Some((value, emitter.code.insns.len()));
+        }
+        let next = Label(label.0 + 1);
+        falls_through = false;
         if let Some(end) = &block.end {
-            emitter.end(end, Label(label.0 + 1));
+            emitter.end(end, next);
+            falls_through = end.targets().any(|target| target == next);
         }
     }
     super::jumps::resolve(&mut emitter.code, emitter.jumps, starts, options)?;

@@ -72,7 +72,8 @@ pub fn predecessors(function: &Function) -> Lists<Label> {
 }
 
 /// Reachable blocks such that, loops aside, each comes before those it leads to. Of a
-/// branch's two, `then` comes first.
+/// branch's two, `then` comes first, unless it only returns, or only the other can be fallen
+/// through to: nothing jumps where bits are not set.
 pub fn reverse_postorder(function: &Function) -> Vec<Label> {
     let mut seen = vec![false; function.blocks.len()];
     let mut order = Vec::new();
@@ -85,6 +86,14 @@ pub fn reverse_postorder(function: &Function) -> Vec<Label> {
     while let Some((label, visited)) = stack.pop() {
         let (first, second) = match &function.block(label).end {
             Some(End::Jump(next)) => (Some(*next), None),
+            Some(End::Branch {
+                comparison,
+                then,
+                otherwise,
+                ..
+            }) if comparison.negated().is_none() || only_returns(function, *then) => {
+                (Some(*then), Some(*otherwise))
+            }
             Some(End::Branch {
                 then, otherwise, ..
             }) => (Some(*otherwise), Some(*then)),
@@ -108,6 +117,11 @@ pub fn reverse_postorder(function: &Function) -> Vec<Label> {
     }
     order.reverse();
     order
+}
+
+fn only_returns(function: &Function, label: Label) -> bool {
+    let block = function.block(label);
+    block.insts.is_empty() && matches!(block.end, Some(End::Return(_)))
 }
 
 /// The block that every path to a block comes through last; the entry's is itself. Takes a

@@ -32,11 +32,17 @@ impl Builder<'_> {
     /// The thread's element, if it has one: looked up once.
     pub(super) fn kept_element(&mut self, map: MapIndex, key: &Expr) -> MaybeNull {
         let found = self.once(&memo(map), |b| {
-            let key = b.key(key);
+            let key = b.kept_key(map, key);
             let map = b.map(map);
             Operand::Reg(b.call(helpers::MAP_LOOKUP_ELEM, &[map, key]))
         });
         MaybeNull::new(self.in_reg(found))
+    }
+
+    /// The thread's key, which is always the same.
+    fn kept_key(&mut self, map: MapIndex, key: &Expr) -> Operand {
+        let name = format!("{MEMO}{}: its key", map.0);
+        self.once(&name, |b| b.key(key))
     }
 
     pub(super) fn set_kept(&mut self, map: MapIndex, key: &Expr, value: &Expr) {
@@ -55,7 +61,7 @@ impl Builder<'_> {
                 let new = b.temporary(KEPT_BYTES, "a new map value");
                 b.put_whole(new, scalar, ty);
                 b.put(new.plus(FLAG), 1, Size::B8);
-                let (key, kernel) = (b.key(key), b.map(map));
+                let (key, kernel) = (b.kept_key(map, key), b.map(map));
                 b.insert(kernel, key, new);
             },
         );
@@ -93,7 +99,7 @@ impl Builder<'_> {
                 EXITING,
                 |b| {
                     // Nobody removes it later.
-                    let (key, kernel) = (b.key(key), b.map(map));
+                    let (key, kernel) = (b.kept_key(map, key), b.map(map));
                     b.call_void(helpers::MAP_DELETE_ELEM, &[kernel, key]);
                 },
                 |b| {

@@ -1,10 +1,11 @@
 //! Fewer blocks and fewer jumps.
 //!
 //! Jumps to jumps go where those go; a jump to a test whose outcome is known goes to the
-//! outcome; a block with one way in joins the block before it.
+//! outcome; a block with one way in joins the block before it. Whether a pointer is null is
+//! asked once: a test on the way from another of the same register has its answer.
 
 use super::fold;
-use crate::ir::{Block, End, Function, InstKind, Label, Operand, flow};
+use crate::ir::{Block, Comparison, End, Function, InstKind, Label, Operand, Reg, Width, flow};
 
 /// Simplifies the flow of control. Whether anything changed.
 pub(super) fn simplify(function: &mut Function) -> bool {
@@ -139,6 +140,156 @@ fn merge(function: &mut Function) -> bool {
             block.insts.extend(insts);
             block.end = end;
             block.end_span = end_span;
+        }
+    }
+    has_changed
+}
+
+/// How many tests on the way to one are looked at for its answer.
+const FAR: usize = 32;
+
+/// A block's test of a register that is written once, against zero.
+#[derive(Clone, Copy)]
+struct ZeroTest {
+    reg: Reg,
+    /// Where a zero leads to, and everything else.
+    zero: Label,
+    other: Label,
+}
+
+/// What is known on the ways to blocks.
+struct Ways<'a> {
+    function: &'a Function,
+    tests: &'a [Option<ZeroTest>],
+    predecessors: flow::Lists<Label>,
+    dominators: Vec<Label>,
+}
+
+impl Ways<'_> {
+    fn test(&self, label: Label) -> Option<ZeroTest> {
+        self.tests.get(label.0 as usize).copied().flatten()
+    }
+
+    /// Whether the register is zero when control goes from one block to the next.
+    fn on_the_way(&self, from: Label, to: Label, reg: Reg) -> Option<bool> {
+        let test = self.test(from).filter(|test| test.reg == reg);
+        test.map(|test| test.zero == to)
+            .or_else(|| self.at_end(from, reg))
+    }
+
+    /// Whether the register is zero at the end of a block. Whatever comes by there has come
+    /// from the block that the last test led to, and has not written the register since: that
+    /// would have been before the test.
+    fn at_end(&self, label: Label, reg: Reg) -> Option<bool> {
+        let mut at = label;
+        for _ in 0..FAR {
+            let above = *self.dominators.get(at.0 as usize)?;
+            if above == at {
+                break;
+            }
+            let test = self.test(above).filter(|test| test.reg == reg);
+            if let Some(test) = test
+                && matches!(self.predecessors.get(at.0 as usize), [only] if *only == above)
+            {
+                return Some(test.zero == at);
+            }
+            at = above;
+        }
+        None
+    }
+
+    /// Where control ends up that goes from one block to the next.
+    fn destination(&self, from: Label, to: Label) -> Label {
+        let test = self.test(to).filter(|_| is_empty(self.function.block(to)));
+        let answer = test.and_then(|test| Some((test, self.on_the_way(from, to, test.reg)?)));
+        match answer {
+            Some((test, true)) => test.zero,
+            Some((test, false)) => test.other,
+            None => to,
+        }
+    }
+}
+
+/// The tests at the ends of blocks, if any register is tested more than once.
+fn repeated_tests(function: &Function) -> Option<Vec<Option<ZeroTest>>> {
+    let registers = function.registers as usize;
+    let mut tests: Vec<_> = function.blocks.iter().map(zero_test).collect();
+    let mut often = vec![0u8; registers];
+    for test in tests.iter().flatten() {
+        let count = often.get_mut(test.reg.0 as usize)?;
+        *count = count.saturating_add(1);
+    }
+    if often.iter().all(|count| *count < 2) {
+        return None;
+    }
+    // Of those that are written once.
+    let mut writes = vec![0u8; registers];
+    let insts = function.blocks.iter().flat_map(|block| &block.insts);
+    let defs = insts.filter_map(|inst| inst.kind.def());
+    for reg in defs.chain(function.params.iter().copied()) {
+        let count = writes.get_mut(reg.0 as usize)?;
+        *count = count.saturating_add(1);
+    }
+    for test in &mut tests {
+        *test = test.filter(|test| writes.get(test.reg.0 as usize) == Some(&1));
+    }
+    Some(tests)
+}
+
+fn zero_test(block: &Block) -> Option<ZeroTest> {
+    let Some(End::Branch {
+        comparison,
+        width: Width::W64,
+        left: Operand::Reg(reg),
+        right: Operand::Imm(0),
+        then,
+        otherwise,
+    }) = block.end
+    else {
+        return None;
+    };
+    let (zero, other) = match comparison {
+        Comparison::Equal => (then, otherwise),
+        Comparison::NotEqual => (otherwise, then),
+        _ => return None,
+    };
+    (zero != other).then_some(ZeroTest { reg, zero, other })
+}
+
+/// Leaves out tests whose answer an earlier test of the same register gave. Takes blocks in
+/// their order, all reachable. Whether anything changed.
+pub(super) fn answer_tests(function: &mut Function) -> bool {
+    let Some(tests) = repeated_tests(function) else {
+        return false;
+    };
+    let ways = Ways {
+        predecessors: flow::predecessors(function),
+        dominators: flow::dominators(function),
+        function,
+        tests: &tests,
+    };
+    let mut ends = Vec::new();
+    for (label, block) in function.labels().zip(&function.blocks) {
+        let answer = ways
+            .test(label)
+            .and_then(|test| Some((test, ways.at_end(label, test.reg)?)));
+        if let Some((test, is_zero)) = answer {
+            let target = if is_zero { test.zero } else { test.other };
+            ends.push((label, End::Jump(ways.destination(label, target))));
+            continue;
+        }
+        let mut targets = block.end.iter().flat_map(|end| end.targets());
+        if targets.any(|target| ways.destination(label, target) != target)
+            && let Some(mut end) = block.end.clone()
+        {
+            end.for_each_target_mut(&mut |target| *target = ways.destination(label, *target));
+            ends.push((label, end));
+        }
+    }
+    let has_changed = !ends.is_empty();
+    for (label, end) in ends {
+        if let Some(block) = function.blocks.get_mut(label.0 as usize) {
+            block.end = Some(end);
         }
     }
     has_changed

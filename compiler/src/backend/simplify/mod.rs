@@ -20,10 +20,15 @@ const MOST_ROUNDS: usize = 4;
 /// Cleans up one function.
 pub(super) fn simplify(function: &mut Function) {
     super::order::order(function);
-    for _ in 0..MOST_ROUNDS {
+    for round in 0..MOST_ROUNDS {
         let mut has_changed = values::propagate(function);
         has_changed |= control::simplify(function);
         super::order::order(function);
+        // Later rounds find no others.
+        if round == 0 && control::answer_tests(function) {
+            has_changed = true;
+            super::order::order(function);
+        }
         has_changed |= dead::remove(function);
         if !has_changed {
             break;

@@ -352,7 +352,7 @@ fn frames_of_a_chain_of_calls_add_up() {
     );
 }
 
-/// A branch over `count` stores that cannot be left out.
+/// A branch to either of `count` stores that cannot be left out.
 fn long_branch(count: usize) -> Program {
     let store = |i: usize| InstKind::Store {
         address: Address::reg(Reg(2)).plus(i32::try_from(8 * (i % 16)).expect("small")),
@@ -374,8 +374,11 @@ fn long_branch(count: usize) -> Program {
                 otherwise: Label(2),
             },
         ),
-        block((0..count).map(store).collect(), End::Jump(Label(2))),
-        block(vec![], End::Return(v(1))),
+        block((0..count).map(store).collect(), End::Return(v(1))),
+        block(
+            (0..count).map(store).collect(),
+            End::Return(Operand::Imm(7)),
+        ),
     ])
 }
 
@@ -514,5 +517,80 @@ fn a_slot_whose_address_is_in_memory_is_kept_to_the_end() {
     };
     let codes = compile(program.clone(), ALL[0]).expect("it fits");
     assert_eq!(codes[0].frame, 48);
+    assert_eq!(execute(&codes), interpret(&program));
+}
+
+/// A lookup whose result is tested three times, with something to do in between.
+#[test]
+fn what_was_asked_is_not_asked_again() {
+    let lookup = |slot| {
+        call(
+            helpers::MAP_LOOKUP_ELEM,
+            vec![Operand::Map(MapId(0)), Operand::Frame(SlotId(slot), 0)],
+            Some(1),
+        )
+    };
+    let test = |then, otherwise| End::Branch {
+        comparison: Comparison::NotEqual,
+        width: Width::W64,
+        left: v(1),
+        right: Operand::Imm(0),
+        then: Label(then),
+        otherwise: Label(otherwise),
+    };
+    let program = Program {
+        functions: vec![function(
+            "entry",
+            1,
+            vec![
+                block(vec![set(2, Operand::Imm(5)), lookup(0)], test(1, 5)),
+                block(vec![call(helpers::KTIME_GET_NS, vec![], None)], test(2, 5)),
+                block(vec![set(2, Operand::Imm(6))], End::Jump(Label(3))),
+                block(vec![], test(4, 5)),
+                block(vec![load(3, 1, 0)], End::Return(v(3))),
+                block(vec![], End::Return(v(2))),
+            ],
+            &[8],
+        )],
+    };
+    let codes = compile(program, ALL[0]).expect("it fits");
+    let branches = codes[0]
+        .insns
+        .iter()
+        .filter(|insn| insn.code == 0x15 || insn.code == 0x55);
+    assert_eq!(branches.count(), 1, "{codes:?}");
+}
+
+/// Several ways to one constant end at the same instructions.
+#[test]
+fn returns_of_a_constant_are_written_once_if_nothing_falls_into_them() {
+    let test = |value: i64, then, otherwise| End::Branch {
+        comparison: Comparison::Equal,
+        width: Width::W64,
+        left: v(1),
+        right: Operand::Imm(value),
+        then: Label(then),
+        otherwise: Label(otherwise),
+    };
+    let stop = || End::Return(Operand::Imm(0));
+    let noop = || call(helpers::KTIME_GET_NS, vec![], None);
+    let blocks = vec![
+        block(
+            vec![call(helpers::GET_PRANDOM_U32, vec![], Some(1))],
+            test(1, 1, 4),
+        ),
+        block(vec![noop()], test(2, 2, 3)),
+        block(vec![noop(), noop()], stop()),
+        block(vec![], stop()),
+        block(vec![], stop()),
+    ];
+    let program = program(blocks);
+    let codes = compile(program.clone(), ALL[0]).expect("it fits");
+    let exits = codes[0]
+        .insns
+        .iter()
+        .filter(|insn| insn.code == 0x95)
+        .count();
+    assert_eq!(exits, 1, "{codes:?}");
     assert_eq!(execute(&codes), interpret(&program));
 }
