@@ -3,12 +3,33 @@
 ENTER = "tracepoint:raw_syscalls:sys_enter"
 EXIT = "tracepoint:raw_syscalls:sys_exit"
 
+# System calls of twenty names, for tools of forty clauses.
+CALLS = ("read write close poll lseek mmap mprotect munmap brk ioctl access pipe select mremap dup dup2 pause "
+         "nanosleep getpid socket").split()
+
+
+def _by_call(call):
+    """Two clauses of a tool: how long one system call takes, by command, and what came of it."""
+    return f"""
+tracepoint:syscalls:sys_enter_{call} {{ @start[tid] = nsecs; @calls = count(); }}
+tracepoint:syscalls:sys_exit_{call} /@start[tid]/ {{
+  $us = (nsecs - @start[tid]) / 1000;
+  @us["{call}", comm] = hist($us);
+  if (args.ret < 0) {{ @failed["{call}", pid] = count(); }}
+  if ($us > 1000000) {{ printf("%s[%d] %d us\\n", comm, pid, $us); }}
+  delete(@start, tid);
+}}
+"""
+
+
 # Measured from the start of the process to the attach notice and, after an interrupt, to the end.
 STARTUP = {
     "BEGIN, exit": "BEGIN { exit(); }",
     "main job": f"{ENTER} {{ @[comm] = count(); }}",
     "latency by command": f"{ENTER} {{ @start[tid] = nsecs; }} {EXIT} /@start[tid]/ "
                           "{ @ns[comm] = hist(nsecs - @start[tid]); delete(@start, tid); }",
+    "20 tracepoints": ", ".join(f"tracepoint:syscalls:sys_enter_{call}" for call in CALLS) + " { @[probe, comm] = count(); }",
+    "tool of 40 clauses": "".join(map(_by_call, CALLS)),
     "every system call": "tracepoint:syscalls:sys_enter_* { @[probe] = count(); }",
 }
 # The peer needs half a minute for one run of these.
@@ -67,6 +88,8 @@ FLOOR = {
 
 # Lengths of the scripts whose compilation is timed.
 CLAUSES = (10, 100, 1000, 10000)
+# Those that both compilers are given; the peer needs minutes for more.
+BESIDE = (10, 100, 1000)
 
 
 def clauses(count):

@@ -10,6 +10,7 @@ import re
 import signal
 import statistics
 import subprocess
+import tempfile
 import time
 
 import bpf
@@ -294,6 +295,21 @@ def stages(bench, tracer, text):
     return {name: float(micros) for name, micros in found}
 
 
+def process(argv):
+    """Milliseconds of CPU and of wall time of a whole run, and what it said if it failed."""
+    with tempfile.TemporaryFile() as said:
+        began = time.monotonic()
+        run = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=said)
+        _, status, used = os.wait4(run.pid, 0)
+        wall = time.monotonic() - began
+        run.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        lines = said.read().decode(errors="replace").splitlines()
+    wrong = [line for line in lines if "ERROR" in line] or lines or [f"ended with status {run.returncode}"]
+    figures = ((used.ru_utime + used.ru_stime) * 1000, wall * 1000)
+    return figures, run.returncode and wrong[0][:200]
+
+
 def compile_(bench):
     """From text to object: each stage for a tool of a hundred lines, both compilers from start
     to end, and how the time grows with the script."""
@@ -303,21 +319,24 @@ def compile_(bench):
                  [[name, micros] for name, micros in stages(bench, ours, tool).items()])
 
     # The whole process, which loads nothing: what remains beside the start is the compiler.
+    runs = {"start alone": ["--version"], f"{len(tool.splitlines())} lines": tool}
+    runs.update((f"{count:,} clauses", scripts.clauses(count)) for count in scripts.BESIDE)
+    table = {name: collections.defaultdict(list) for name in runs}
     path = bench.tool("compiled.bt")
-    table = {name: collections.defaultdict(list) for name in ("start alone", "start and compile")}
     for number in range(bench.rounds):
-        for tracer in bench.in_turn(number):
-            for name, arguments in (("start alone", ["--version"]),
-                                    ("start and compile", ["--mode", "codegen", path])):
-                began = time.monotonic()
-                run = subprocess.run(tracer.argv(*arguments), stdout=subprocess.DEVNULL,
-                                     stderr=subprocess.PIPE, text=True)
-                took = (time.monotonic() - began) * 1000
-                if run.returncode:
-                    bench.note(name, tracer, run.stderr.strip()[:200])
+        for name, wanted in runs.items():
+            arguments = wanted
+            if isinstance(wanted, str):
+                with open(path, "w") as script:
+                    script.write(wanted)
+                arguments = ["--mode", "codegen", path]
+            for tracer in bench.in_turn(number):
+                took, why = process(tracer.argv(*arguments))
+                if why:
+                    bench.note(name, tracer, why)
                 else:
-                    table[name][tracer.name].append((took,))
-    pairs(table, [("wall", "ms")], bench)
+                    table[name][tracer.name].append(took)
+    pairs(table, [("CPU", "ms"), ("wall", "ms")], bench)
 
     rows = []
     before = None
