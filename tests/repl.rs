@@ -154,7 +154,7 @@ fn output_comes_above_the_line_and_can_be_stopped() {
     terminal.key("C-c");
     terminal.shows("shows it again\nrbt>");
     terminal.enter(":watch @n 200ms");
-    terminal.shows("Enter ends the watch.");
+    terminal.shows("ends the watch.");
     let first = terminal.number("@n: ").unwrap();
     terminal.until("the map in motion", |_| {
         terminal.number("@n: ").is_some_and(|now| now > first)
@@ -164,6 +164,77 @@ fn output_comes_above_the_line_and_can_be_stopped() {
     terminal.shows("all clauses are stopped");
     terminal.enter(":probes");
     terminal.shows("no clause runs");
+    terminal.key("C-d");
+    terminal.shows("status 0");
+}
+
+#[test]
+fn a_watched_map_stays_in_place_however_large() {
+    let Some(terminal) = Terminal::start("watch") else {
+        return;
+    };
+    terminal.enter("interval:ms:20 { @t[@n % 60] = @n; @n++; printf(\"torn\\n\"); }");
+    terminal.shows("torn");
+    terminal.enter(":watch @t 200ms");
+    let value = |screen: &str| {
+        let line = screen.lines().rev().find(|line| line.starts_with("@t["));
+        line.and_then(|line| line.trim_end().rsplit(' ').next()?.parse::<u64>().ok())
+    };
+    terminal.until("values", |screen| {
+        screen.contains("(18 more)") && value(screen).is_some()
+    });
+    let first = value(&terminal.screen()).unwrap_or(0);
+    terminal.until("larger values in one picture", |screen| {
+        let is_later = value(screen).is_some_and(|now| now > first + 5);
+        is_later && screen.matches(" more)").count() == 1
+    });
+    let screen = terminal.screen();
+    let picture = screen.rsplit(" more)").next().unwrap();
+    assert!(!picture.contains("torn"), "{screen}");
+    // Ctrl-C ends the watch and nothing else; what clauses print is shown again.
+    terminal.key("C-c");
+    terminal.until("the clause's words", |screen| {
+        screen
+            .rsplit("ends the watch.")
+            .next()
+            .unwrap_or_default()
+            .contains("torn")
+    });
+    terminal.enter(":stop");
+    terminal.enter("@n = 7");
+    terminal.enter("@n");
+    terminal.shows("@n: 7");
+    terminal.key("C-d");
+    terminal.shows("status 0");
+}
+
+#[test]
+fn members_and_names_of_the_session_are_completed() {
+    let Some(terminal) = Terminal::start("members") else {
+        return;
+    };
+    let typed = |text: &str| {
+        terminal.tmux(&["send-keys", "-t", "t", "-l", "--", text]);
+        terminal.key("Tab");
+    };
+    typed("print(curtask->real_par");
+    terminal.shows("print(curtask->real_parent");
+    typed("->mm->total_v");
+    terminal.shows("real_parent->mm->total_vm");
+    terminal.enter(" >= 0)");
+    terminal.enter("macro halved(x) { x / 2 }");
+    terminal.enter("$whole = 84");
+    terminal.enter("@half = 0");
+    typed("print(halv");
+    terminal.shows("print(halved");
+    typed("($who");
+    terminal.shows("print(halved($whole");
+    terminal.enter("))");
+    terminal.shows("\n42\n");
+    typed("@ha");
+    terminal.shows("rbt> @half");
+    terminal.enter("");
+    terminal.shows("@half: 0");
     terminal.key("C-d");
     terminal.shows("status 0");
 }

@@ -16,6 +16,7 @@ mod imports;
 mod list;
 mod lsp;
 mod manual;
+mod members;
 mod repl;
 mod run;
 mod show;

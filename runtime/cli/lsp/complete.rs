@@ -5,7 +5,7 @@
 
 use super::Server;
 use super::document::Document;
-use rbt_compiler::question::At;
+use crate::members;
 use rbt_grammar::KEYWORDS;
 use rbt_stdlib::{Kind, pages};
 use serde_json::{Value, json};
@@ -29,7 +29,9 @@ pub(super) fn complete(server: &Server, document: &Document, byte: usize) -> Val
     if let Some(base) = access
         && !base.ends_with(|c: char| c.is_ascii_digit())
     {
-        let members = members(server, document, base.trim_end().len(), byte);
+        let end = base.trim_end();
+        let after = document.text.get(byte..).unwrap_or_default();
+        let members = members::of(end, after, &|text, at| document.ask(server, text, at));
         if !members.is_empty() {
             let word = before.get(start..).unwrap_or_default();
             let fits = members.iter().filter(|(name, _)| name.starts_with(word));
@@ -89,89 +91,4 @@ fn item(
 
 fn list(items: Vec<Value>) -> Value {
     json!({ "isIncomplete": true, "items": items })
-}
-
-/// The members of what ends at `end`, where the text from there to `byte` is being typed.
-fn members(server: &Server, document: &Document, end: usize, byte: usize) -> Vec<(String, String)> {
-    let text = &document.text;
-    let before = text.get(..end).unwrap_or_default();
-    let after = text.get(byte..).unwrap_or_default();
-    let at = At::End(u32::try_from(end).unwrap_or(u32::MAX));
-    // Without what is typed the rest may be whole; or else everything behind it is missing. The
-    // comparison keeps parentheses around it from being part of the expression.
-    let whole = format!("{before} == 0{after}");
-    let closed = format!("{before} == 0{}", closers(before));
-    let answers = [whole, closed];
-    let mut answers = answers.iter().map(|text| document.ask(server, text, at));
-    answers
-        .find_map(|answer| answer.filter(|a| !a.members.is_empty()))
-        .map_or_else(Vec::new, |answer| answer.members)
-}
-
-/// What closes the brackets that are open at the end of a text; a predicate gets its action.
-fn closers(text: &str) -> String {
-    let mut open: Vec<&str> = Vec::new();
-    let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let first = rest.chars().next().unwrap_or(' ');
-        let skipped = match first {
-            '"' => crate::repl::string_length(rest),
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
-            _ => first.len_utf8(),
-        };
-        match first {
-            '(' => {
-                let before = text.get(..at).unwrap_or_default().trim_end();
-                let has_block = ["if", "while", "for"].iter().any(|w| before.ends_with(w));
-                open.push(if has_block { ") { }" } else { ")" });
-            }
-            '[' => open.push("]"),
-            '{' => open.push("}"),
-            ')' | ']' | '}' => {
-                open.pop();
-            }
-            // Only an action can be open where no bracket is.
-            '<' if open.is_empty() && !rest.starts_with("<<") && !rest.starts_with("<=") => {
-                open.push(";>");
-            }
-            '>' if open == [";>"] && rest.get(1..).is_none_or(closes) => {
-                open.pop();
-            }
-            _ => {}
-        }
-        at += skipped.max(1);
-    }
-    if open.is_empty() {
-        return String::from("/ { }");
-    }
-    open.iter().rev().copied().collect()
-}
-
-/// Whether what follows a `>` shows that it closed an action.
-fn closes(after: &str) -> bool {
-    let after = after.trim_start();
-    let word: String = after
-        .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .collect();
-    let names = rbt_stdlib::VOCABULARY.provider(&word).is_some();
-    after.is_empty() || names || ["macro", "fn", "let"].contains(&word.as_str())
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_open_is_closed() {
-        assert_eq!(closers("BEGIN { print(curtask"), ")}");
-        assert_eq!(closers("BEGIN < print((curtask"), "));>");
-        assert_eq!(closers("BEGIN < $x = 1 > END { a[1"), "]}");
-        assert_eq!(closers("BEGIN { \"}\" // }\n"), "}");
-        assert_eq!(closers("BEGIN < if ($a > 1) { b"), "};>");
-        assert_eq!(closers("BEGIN { if (a[b"), "]) { }}");
-        assert_eq!(closers("kprobe:f /curtask"), "/ { }");
-    }
 }

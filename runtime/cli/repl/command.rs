@@ -60,7 +60,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         ":watch",
         "[@MAP] [1s]",
-        "show maps now and again, in place; Enter ends it",
+        "show maps now and again, in place; Enter or Ctrl-C ends it",
     ),
     row(
         ":clear",

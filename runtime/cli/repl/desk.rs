@@ -115,7 +115,7 @@ pub(super) fn is_unfinished(text: &str) -> bool {
 }
 
 /// Whether a text begins as an item does and not as a statement.
-fn begins_item(text: &str) -> bool {
+pub(super) fn begins_item(text: &str) -> bool {
     let word: String = text
         .chars()
         .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
@@ -266,6 +266,15 @@ fn assigns(after: &str) -> bool {
 }
 
 impl Desk {
+    /// What the session defines by name: macros and functions, and variables with their `$`.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        let definitions = self.definitions.iter().map(|text| defined(text).to_owned());
+        let variables = self.variables.iter().map(|name| format!("${name}"));
+        definitions
+            .filter(|name| !name.is_empty() && !name.starts_with('@'))
+            .chain(variables)
+    }
+
     /// Takes note of the variables that statements assign outside their blocks.
     pub(super) fn remember(&mut self, statements: &str) {
         for (place, depth, after) in variables(statements) {

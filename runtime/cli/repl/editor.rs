@@ -34,7 +34,7 @@ pub(super) enum Typed {
 pub(super) struct Next {
     /// What the line holds already.
     pub initial: String,
-    /// Names of maps and macros, for completion.
+    /// Names of maps, macros, functions and variables, for completion.
     pub names: Vec<String>,
 }
 
@@ -70,8 +70,8 @@ pub(super) fn read_all(
     }
     let mut initial = String::new();
     loop {
-        let columns = editor.dimensions().map_or(80, |(columns, _)| columns);
-        screen.begin(PROMPT, usize::from(columns));
+        let (columns, rows) = editor.dimensions().unwrap_or((80, 24));
+        screen.begin(PROMPT, (usize::from(columns), usize::from(rows)));
         let line = editor.readline_with_initial(PROMPT, (&initial, ""));
         screen.end();
         let typed = match line {

@@ -20,8 +20,9 @@ use rbt_grammar::{Color, SourceMap};
 use rbt_runtime::{Host, Live, Surroundings, Warnings, progress};
 use screen::Screen;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -32,7 +33,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 /// Bytes of stack of the editor's thread: it parses what is typed.
 const STACK: usize = 64 << 20;
 
-/// How long a map is watched between looks at the keyboard.
+/// `O_NONBLOCK` of open(2), the same number on every architecture that is compiled for.
+const NONBLOCK: i32 = 0o4000;
+
+/// What stands below a map that is watched.
+const WATCHING: &str = "Enter or Ctrl-C ends the watch.";
+
+/// How long a map is watched between looks at what has come.
 const GLANCE: Duration = Duration::from_millis(50);
 
 /// What ends the loop.
@@ -53,6 +60,7 @@ struct Prompt<'a> {
     maps: Vec<rbt_compiler::hir::Map>,
     /// What clauses print is not shown while this is set.
     is_quiet: Arc<AtomicBool>,
+    screen: Arc<Screen>,
     signals: Option<tokio::signal::unix::Signal>,
 }
 
@@ -89,6 +97,7 @@ fn prepare(args: &Args) -> Result<u8, String> {
     let has_color = color() == Color::Always;
     let screen = Arc::new(Screen::default());
     forward(reader, Arc::clone(&is_quiet), Arc::clone(&screen));
+    let drawn = Arc::clone(&screen);
     println!(
         "rbt v{}. A clause runs once it is typed; `:help` says more.",
         env!("CARGO_PKG_VERSION")
@@ -121,6 +130,7 @@ fn prepare(args: &Args) -> Result<u8, String> {
         desk: Desk::default(),
         maps: Vec::new(),
         is_quiet,
+        screen: drawn,
         signals: None,
     };
     let status = runtime.block_on(prompt.serve(inputs, &answers));
@@ -149,7 +159,6 @@ impl Prompt<'_> {
         mut inputs: UnboundedReceiver<Typed>,
         answers: &mpsc::Sender<Next>,
     ) -> u8 {
-        self.signals = signal(SignalKind::interrupt()).ok();
         let mut terminate = signal(SignalKind::terminate()).ok();
         let mut came = 0;
         loop {
@@ -206,10 +215,15 @@ impl Prompt<'_> {
     fn names(&self) -> Vec<String> {
         let maps = self.live.map_names().into_iter();
         let maps = maps.filter(|name| !Desk::is_hidden(name));
-        maps.map(|name| format!("@{name}")).collect()
+        let maps = maps.map(|name| format!("@{name}"));
+        maps.chain(self.desk.names()).collect()
     }
 
     async fn deal_with(&mut self, typed: Typed) -> Flow {
+        // Not sooner: the editor, too, takes the signal when it starts, and the last one has it.
+        if self.signals.is_none() {
+            self.signals = signal(SignalKind::interrupt()).ok();
+        }
         match typed {
             Typed::End => Flow::Leave,
             Typed::Interrupt => {
@@ -460,36 +474,45 @@ impl Prompt<'_> {
         Some(text)
     }
 
-    /// Shows maps again and again in the same place until a line is entered.
+    /// Shows maps again and again in the same place until Enter or Ctrl-C. What clauses print
+    /// meanwhile would tear the picture and is not shown.
     async fn watch(&mut self, name: Option<String>, every: Duration) {
         let name = self.named(name);
         let name = name.as_deref();
         if self.text_of(name).is_none() {
             return no_map(name.unwrap_or_default());
         }
-        let is_entered = Arc::new(AtomicBool::new(false));
-        let entered = Arc::clone(&is_entered);
-        // The editor waits for an answer meanwhile, so the keyboard is free.
-        std::thread::spawn(move || {
-            let _ = std::io::stdin().lock().read_line(&mut String::new());
-            entered.store(true, Ordering::Relaxed);
-        });
+        // The editor waits for an answer meanwhile, so the keyboard is free. Opened anew, so that
+        // not waiting for keys is a matter of this file alone.
+        let keys = File::options()
+            .read(true)
+            .custom_flags(NONBLOCK)
+            .open("/dev/tty");
+        let mut keys = match keys {
+            Ok(keys) => keys,
+            Err(error) => return complain(&format!("cannot read keys: {error}\n")),
+        };
+        let was_quiet = self.is_quiet.swap(true, Ordering::Relaxed);
         let mut height = 0;
-        let mut since = every;
-        while !is_entered.load(Ordering::Relaxed) {
-            if since >= every {
-                since = Duration::ZERO;
+        let mut next = tokio::time::Instant::now();
+        loop {
+            if tokio::time::Instant::now() >= next {
                 let Some(text) = self.text_of(name) else {
-                    return no_map(name.unwrap_or_default());
+                    no_map(name.unwrap_or_default());
+                    break;
                 };
                 let text = String::from_utf8_lossy(&text).into_owned();
-                // Back to the first line of the last picture, and everything below it away.
+                let (text, lines) = screen::picture(&text, self.screen.size(), WATCHING);
+                // Over the last picture, line by line: clearing all of it would flicker, and some
+                // terminals keep what is cleared.
                 if height > 0 {
-                    print!("\x1b[{height}A\r\x1b[J");
+                    print!("\x1b[{height}A\r");
                 }
-                println!("{text}Enter ends the watch.");
+                print!("{}\x1b[J", text.replace('\n', "\x1b[K\n"));
                 let _ = std::io::stdout().flush();
-                height = text.lines().count() + 1;
+                height = lines;
+                // Counted from here: a slow terminal must not keep signals from being seen.
+                next = tokio::time::Instant::now() + every;
             }
             let interrupted = async {
                 match &mut self.signals {
@@ -497,18 +520,20 @@ impl Prompt<'_> {
                     None => std::future::pending().await,
                 }
             };
+            let wait = next.min(tokio::time::Instant::now() + GLANCE);
             tokio::select! {
-                () = interrupted => {
-                    println!("Enter ends the watch.");
-                    height += 1;
-                }
-                () = tokio::time::sleep(GLANCE) => {}
+                () = interrupted => break,
+                () = tokio::time::sleep_until(wait) => {}
             }
-            since += GLANCE;
+            // The terminal gives whole lines, or nothing yet.
+            if keys.read(&mut [0; 4096]).is_ok() {
+                break;
+            }
             if let Err(error) = self.live.look() {
                 show_all(&[error.diagnostic()], &SourceMap::new(), true);
             }
         }
+        self.is_quiet.store(was_quiet, Ordering::Relaxed);
     }
 
     /// Runs `end` clauses and prints the maps.

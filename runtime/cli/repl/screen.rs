@@ -18,8 +18,9 @@ pub(super) struct Screen {
 struct State {
     /// Whether a line is being typed.
     is_reading: bool,
-    /// The terminal's width.
+    /// The terminal's width and height.
     columns: usize,
+    rows: usize,
     prompt: &'static str,
     /// The line, plain and as it is shown.
     line: String,
@@ -30,11 +31,12 @@ struct State {
 
 impl Screen {
     /// A line begins.
-    pub(super) fn begin(&self, prompt: &'static str, columns: usize) {
+    pub(super) fn begin(&self, prompt: &'static str, (columns, rows): (usize, usize)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State {
             is_reading: true,
             columns: columns.max(1),
+            rows,
             prompt,
             ..State::default()
         };
@@ -46,6 +48,12 @@ impl Screen {
         line.clone_into(&mut state.line);
         shown.clone_into(&mut state.shown);
         state.cursor = cursor;
+    }
+
+    /// The terminal's width and height when the last line began.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.columns, state.rows)
     }
 
     /// The line is whole.
@@ -90,6 +98,35 @@ fn around(state: &State, text: &str) -> String {
     out
 }
 
+/// A text as a picture that fits on the terminal with a line to spare: its last lines, where maps
+/// have their largest values, each cut at the edge. With it its height.
+pub(super) fn picture(text: &str, (columns, rows): (usize, usize), below: &str) -> (String, usize) {
+    let lines: Vec<&str> = text.lines().collect();
+    let most = rows.saturating_sub(3).max(1);
+    let mut shown: Vec<String> = Vec::new();
+    let mut hidden = 0;
+    if lines.len() > most {
+        hidden = lines.len() - most;
+        shown.push(format!("({hidden} more)"));
+    }
+    shown.extend(lines.iter().skip(hidden).map(|line| cut(line, columns)));
+    shown.push(below.to_owned());
+    let height = shown.len();
+    let mut text = shown.join("\n");
+    text.push('\n');
+    (text, height)
+}
+
+/// As much of a line as fits.
+fn cut(line: &str, columns: usize) -> String {
+    let mut width = 0;
+    let fits = line.chars().take_while(|c| {
+        width += c.width().unwrap_or(0);
+        width <= columns
+    });
+    fits.collect()
+}
+
 fn up(rows: usize) -> String {
     if rows == 0 {
         String::new()
@@ -128,6 +165,7 @@ mod tests {
         State {
             is_reading: true,
             columns: 10,
+            rows: 10,
             prompt: "rbt> ",
             line: line.to_owned(),
             shown: line.to_owned(),
@@ -142,6 +180,16 @@ mod tests {
         assert_eq!(place(&state("abcdefg", 7), 7), (1, 2));
         assert_eq!(place(&state("a\nbc", 4), 4), (1, 2));
         assert_eq!(place(&state("日本語", 9), 9), (1, 2));
+    }
+
+    #[test]
+    fn pictures_fit() {
+        let text = "1\n2\n3\n4\n5\nlong line\n";
+        let all = (String::from("1\n2\n3\n4\n5\nlong line\nend\n"), 7);
+        assert_eq!(picture(text, (80, 24), "end"), all);
+        let few = (String::from("(4 more)\n5\nlong\nend\n"), 4);
+        assert_eq!(picture(text, (4, 5), "end"), few);
+        assert_eq!(picture("", (80, 24), "end"), (String::from("end\n"), 1));
     }
 
     #[test]
