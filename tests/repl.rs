@@ -170,7 +170,7 @@ fn output_comes_above_the_line_and_can_be_stopped() {
 
 #[test]
 fn a_watched_map_stays_in_place_however_large() {
-    let Some(terminal) = Terminal::start("watch") else {
+    let Some(terminal) = start("watch") else {
         return;
     };
     terminal.enter("interval:ms:20 { @t[@n % 60] = @n; @n++; printf(\"torn\\n\"); }");
@@ -210,7 +210,7 @@ fn a_watched_map_stays_in_place_however_large() {
 
 #[test]
 fn members_and_names_of_the_session_are_completed() {
-    let Some(terminal) = Terminal::start("members") else {
+    let Some(terminal) = start("members") else {
         return;
     };
     let typed = |text: &str| {
