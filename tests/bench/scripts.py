@@ -110,3 +110,17 @@ PRINTF = f'{ENTER} {{ printf("%d %s\\n", pid, comm); }}'
 
 # A key of its own for each system call of the load.
 KEYS = ENTER + " {{ @[args.id, tid, nsecs] = count(); }}"
+
+# What is attached to, filled in, as many as there are.
+ATTACH = "config = { max_probes = 20000; max_bpf_progs = 20000 } %s { @ = count(); }"
+
+# The same for functions of the kernel, which only a virtual machine may have probes of: about as
+# many as their names say.
+ATTACH_IN_GUEST = {
+    "kprobe, 1": ATTACH % "kprobe:vfs_read",
+    "kprobes, vfs_*": ATTACH.replace("@ =", "@[func] =") % "kprobe:vfs_*",
+    "kprobes, 100": ATTACH % "kprobe:vfs_*",
+    "kprobes, 1,000": ATTACH % "kprobe:tcp_*",
+    "kprobes, 10,000": ATTACH % "kprobe:s*",
+    "fentry, 1": ATTACH % "fentry:vfs_read",
+}

@@ -30,6 +30,7 @@ class Bench:
         self.seconds = chosen.seconds
         self.only = chosen.only
         self.plot = chosen.plot
+        self.kernel = chosen.kernel
         # The last CPU: interrupts and the machine's own work tend to be on the first.
         self.cpu = os.cpu_count() - 1
         self.notes = []
