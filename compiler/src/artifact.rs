@@ -734,7 +734,9 @@ pub enum AttachTarget {
     },
     /// A function of the kernel, by its type; each takes a load of its own.
     Function {
-        /// Its number in the kernel's BTF.
+        /// The module it is in; empty: the kernel itself.
+        module: String,
+        /// Its number in the BTF of the kernel, or of the module.
         type_id: u32,
         /// Its name.
         function: String,

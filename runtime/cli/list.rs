@@ -2,7 +2,7 @@
 
 use crate::args::Args;
 use crate::{WRONG, complain, print, run, show_all};
-use rbt_compiler::btf::{BtfType, TypeId};
+use rbt_compiler::btf::{BtfType, KERNEL, TypeId};
 use rbt_compiler::target::{Target, TracedProcess};
 use rbt_compiler::vocabulary::{ProbeSpec, Provider};
 use rbt_grammar::ast::{AttachPart, AttachPoint, Item};
@@ -190,7 +190,7 @@ impl<'a> Listing<'a> {
             Box::new(Diagnostic::new(Severity::Error, codes::MACHINE, message).help(error.help))
         })?;
         let mut found: Vec<(String, TypeId)> = Vec::new();
-        for id in btf.ids() {
+        for id in btf.ids().chain(btf.module_ids()) {
             let name = match btf.get(id) {
                 Some(BtfType::Struct { name, is_union, .. }) if !name.is_empty() => {
                     format!("{} {name}", if is_union { "union" } else { "struct" })
@@ -207,7 +207,8 @@ impl<'a> Listing<'a> {
         for (name, id) in found {
             match btf.definition(id) {
                 Some(definition) if self.describes => {
-                    self.text.push_str(&format!("vmlinux: {definition};\n\n"));
+                    let module = btf.module_of(id).unwrap_or(KERNEL);
+                    self.text.push_str(&format!("{module}: {definition};\n\n"));
                 }
                 _ => {
                     self.text.push_str(&name);

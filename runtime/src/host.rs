@@ -43,6 +43,9 @@ const ARCH: &Arch = &rbt_compiler::arch::aarch64::AARCH64;
 /// Where the kernel shows its BTF.
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
+/// Where it shows that of its modules too.
+const BTF_FOLDER: &str = "/sys/kernel/btf";
+
 /// Files that are read instead of, or besides, the usual ones.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
@@ -169,7 +172,6 @@ impl Host {
             let row = Feature::ALL.iter().find(|(feature, _)| *feature == wanted);
             (row.map_or("", |(_, name)| *name), yes(self.has(wanted)))
         };
-        let modules = fs::read_dir("/sys/kernel/btf").map_or(0, Iterator::count);
         let helpers = vec![
             ("dpath", yes(features::has_path_helper(self))),
             feature(Feature::TaiClock),
@@ -185,7 +187,7 @@ impl Host {
                 features::instruction_limit().to_string(),
             ),
             ("btf", yes(self.btf().is_ok())),
-            ("module btf", yes(modules > 1)),
+            ("module btf", yes(!modules().is_empty())),
             feature(Feature::AtomicFetch),
             feature(Feature::PerfLinkCookie),
             feature(Feature::RawTracepointCookie),
@@ -259,10 +261,19 @@ impl Host {
             ),
             ..unreadable("read the kernel's type information from", path, &error)
         })?;
-        Btf::new(Box::new(bytes)).map_err(|error| {
+        let btf = Btf::new(Box::new(bytes)).map_err(|error| {
             let error = io::Error::other(error.to_string());
             unreadable("read the kernel's type information from", path, &error)
-        })
+        })?;
+        // What another file says of the kernel says nothing of this one's modules.
+        if self.files.btf.is_some() {
+            return Ok(btf);
+        }
+        let open = |module: &str| -> Option<Box<dyn AsRef<[u8]>>> {
+            let bytes = sys::FileBytes::open(&Path::new(BTF_FOLDER).join(module)).ok()?;
+            Some(Box::new(bytes))
+        };
+        Ok(btf.with_modules(modules(), Box::new(open)))
     }
 }
 
@@ -403,6 +414,17 @@ impl Target for Host {
     fn traced_process(&self) -> TracedProcess {
         self.traced
     }
+}
+
+/// Names of the modules that the kernel has type information of, sorted.
+fn modules() -> Vec<String> {
+    let entries = fs::read_dir(BTF_FOLDER).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names
+        .filter(|name| name != rbt_compiler::btf::KERNEL)
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 /// Paths as text; the few that are none are passed over.

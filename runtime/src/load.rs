@@ -440,6 +440,13 @@ impl Loader<'_> {
         function: &Function,
         attachments: &'a [Attachment],
     ) -> Result<Program<'a>, Error> {
+        let module = match attachments.first().map(|attachment| &attachment.target) {
+            Some(AttachTarget::Function { module, .. }) if !module.is_empty() => {
+                let attempted = format!("read the types of the module {module}");
+                Some(sys::module_btf(module).map_err(|error| Error::system(attempted, error))?)
+            }
+            _ => None,
+        };
         let spec = ProgramSpec {
             kind: plan.kind as u32,
             name: &plan.symbol,
@@ -451,6 +458,7 @@ impl Loader<'_> {
             }),
             expected_attach_type: attach_type(attachments),
             attach_btf_id: attach_type_id(attachments),
+            attach_to: module.as_ref().map(AsFd::as_fd),
         };
         // The verifier writes its log only when asked: it costs more than the verifying.
         if self.shows_log {

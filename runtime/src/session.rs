@@ -678,7 +678,12 @@ fn shown_target(target: &AttachTarget, provider: &str) -> String {
                 functions.first().map_or("", String::as_str)
             )
         }
-        AttachTarget::Function { function, .. } => format!("{provider}:vmlinux:{function}"),
+        AttachTarget::Function {
+            module, function, ..
+        } => {
+            let module = if module.is_empty() { "vmlinux" } else { module };
+            format!("{provider}:{module}:{function}")
+        }
         AttachTarget::Iterator { .. } => provider.to_owned(),
         AttachTarget::Watchpoint { address, .. } => format!("{provider}:{address}"),
         AttachTarget::Uprobe { path, .. } | AttachTarget::UprobeMulti { path, .. } => {

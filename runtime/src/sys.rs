@@ -43,6 +43,9 @@ enum Command {
     LinkCreate = 28,
     IteratorCreate = 33,
     ObjectPin = 6,
+    ObjectInfo = 15,
+    BtfById = 19,
+    BtfNextId = 23,
 }
 
 /// Calls bpf(2). `T` is one of the attribute structs below: `repr(C)`, without padding.
@@ -388,6 +391,8 @@ pub(crate) struct ProgramSpec<'a> {
     pub(crate) expected_attach_type: u32,
     /// For tracing programs: the kernel function's BTF id.
     pub(crate) attach_btf_id: u32,
+    /// For those at a function of a module: the module's BTF; at one of a program: the program.
+    pub(crate) attach_to: Option<BorrowedFd<'a>>,
     /// The object's BTF with what it says about the instructions.
     pub(crate) btf: Option<(BorrowedFd<'a>, &'a [bpf_func_info], &'a [bpf_line_info])>,
 }
@@ -415,6 +420,7 @@ struct ProgLoadAttr {
     line_info: u64,
     line_info_cnt: u32,
     attach_btf_id: u32,
+    /// Or, since 5.11, the descriptor of a module's BTF.
     attach_prog_fd: u32,
     core_relo_cnt: u32,
 }
@@ -430,6 +436,7 @@ pub(crate) fn prog_load(spec: &ProgramSpec<'_>, log: Option<&mut Vec<u8>>) -> io
         prog_name: object_name(spec.name),
         expected_attach_type: spec.expected_attach_type,
         attach_btf_id: spec.attach_btf_id,
+        attach_prog_fd: spec.attach_to.map_or(0, fd_number),
         ..ProgLoadAttr::default()
     };
     if let Some((fd, funcs, lines)) = spec.btf {
@@ -463,6 +470,75 @@ struct BtfLoadAttr {
     btf_log_size: u32,
     btf_log_level: u32,
     pad: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct NextIdAttr {
+    id: u32,
+    next_id: u32,
+    open_flags: u32,
+}
+
+#[repr(C)]
+struct InfoAttr {
+    fd: u32,
+    length: u32,
+    info: u64,
+}
+
+/// `struct bpf_btf_info`
+#[repr(C)]
+#[derive(Default)]
+struct BtfInfo {
+    btf: u64,
+    btf_size: u32,
+    id: u32,
+    name: u64,
+    name_len: u32,
+    kernel_btf: u32,
+}
+
+/// The type information of a module of the kernel (5.11).
+///
+/// Errors: `ENOENT` if there is no such module or it has none.
+pub(crate) fn module_btf(module: &str) -> io::Result<OwnedFd> {
+    let mut id = 0;
+    loop {
+        let mut next = NextIdAttr {
+            id,
+            ..NextIdAttr::default()
+        };
+        bpf(Command::BtfNextId, &mut next)?;
+        id = next.next_id;
+        let mut by_id = NextIdAttr {
+            id,
+            ..NextIdAttr::default()
+        };
+        let fd = match bpf_fd(Command::BtfById, &mut by_id) {
+            Ok(fd) => fd,
+            // Gone meanwhile.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => continue,
+            Err(error) => return Err(error),
+        };
+        // Names of modules are at most 55 bytes and a NUL.
+        let mut name = [0_u8; 64];
+        let mut info = BtfInfo {
+            name: address_mut(&mut name),
+            name_len: length(&name),
+            ..BtfInfo::default()
+        };
+        let mut attr = InfoAttr {
+            fd: fd_number(fd.as_fd()),
+            length: mem::size_of::<BtfInfo>() as u32,
+            info: ptr::from_mut(&mut info) as u64,
+        };
+        bpf(Command::ObjectInfo, &mut attr)?;
+        let is_it = name.starts_with(module.as_bytes()) && name.get(module.len()) == Some(&0);
+        if info.kernel_btf != 0 && is_it {
+            return Ok(fd);
+        }
+    }
 }
 
 /// Loads BTF; for a refusal, the kernel's words are in the error's text.

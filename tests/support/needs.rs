@@ -10,6 +10,7 @@
 //! | `kprobe`, `uprobe`      | the kernel has such perf events                                       |
 //! | `tracing`               | kernel functions may be traced by BTF: the kernel lists them to us    |
 //! | `no hardware events`    | the processor counts no events for the kernel                        |
+//! | `module NAME`           | the kernel describes the types of a module of that name             |
 //! | `btf`                   | the kernel describes its types                                        |
 //! | `command NAME`          | `NAME` is in `PATH`                                                   |
 //! | `file PATH`             | it exists                                                             |
@@ -46,6 +47,7 @@ pub fn unmet(requirement: &str, tracer: &Path) -> Result<Option<String>, String>
         ["tracing"] => std::fs::read("/sys/kernel/tracing/available_filter_functions")
             .is_ok_and(|names| !names.is_empty()),
         ["no", "hardware", "events"] => !Path::new("/sys/bus/event_source/devices/cpu").exists(),
+        ["module", name] => Path::new("/sys/kernel/btf").join(name).exists(),
         ["btf"] => Path::new("/sys/kernel/btf/vmlinux").exists(),
         ["command", name] => std::env::var_os("PATH")
             .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file())),

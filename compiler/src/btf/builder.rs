@@ -62,6 +62,9 @@ pub struct BtfBuilder {
     strings: Vec<u8>,
     offsets: HashMap<String, u32>,
     array_index: Option<TypeId>,
+    /// Types and bytes of strings of the kernel, if this is a module's.
+    types_before: u32,
+    strings_before: u32,
 }
 
 impl Default for BtfBuilder {
@@ -78,6 +81,19 @@ impl BtfBuilder {
             strings: vec![0],
             offsets: HashMap::new(),
             array_index: None,
+            types_before: 0,
+            strings_before: 0,
+        }
+    }
+
+    /// BTF of a module of the kernel that `kernel` describes: numbers and strings go on where
+    /// those end. Numbers are those of the bytes, not those that a reader gives.
+    pub fn module_of(kernel: &BtfBuilder) -> Self {
+        BtfBuilder {
+            strings: Vec::new(),
+            types_before: u32_of(kernel.types.len()),
+            strings_before: u32_of(kernel.strings.len()),
+            ..BtfBuilder::new()
         }
     }
 
@@ -90,7 +106,7 @@ impl BtfBuilder {
         if let Some(offset) = self.offsets.get(text) {
             return *offset;
         }
-        let offset = u32_of(self.strings.len());
+        let offset = u32_of(self.strings.len()) + self.strings_before;
         self.strings.extend_from_slice(text.as_bytes());
         self.strings.push(0);
         self.offsets.insert(text.to_owned(), offset);
@@ -174,7 +190,10 @@ impl BtfBuilder {
         let flag = u32::from(has_widths) << 31;
         let name = self.string(name);
         let words = words(name, kind, flag | u32_of(members.len()), size, &tail);
-        if let Some(slot) = self.types.get_mut((id.0 as usize).wrapping_sub(1)) {
+        if let Some(slot) = self
+            .types
+            .get_mut((id.0 as usize).wrapping_sub(self.types_before as usize + 1))
+        {
             *slot = words;
         }
     }
@@ -282,7 +301,7 @@ impl BtfBuilder {
 
     fn push(&mut self, name: u32, kind: Kind, info: u32, size: u32, tail: &[u32]) -> TypeId {
         self.types.push(words(name, kind, info, size, tail));
-        TypeId(u32_of(self.types.len()))
+        TypeId(u32_of(self.types.len()) + self.types_before)
     }
 }
 

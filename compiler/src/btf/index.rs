@@ -1,17 +1,20 @@
 //! Finds types by number and by name.
 //!
 //! Takes the bytes of types and strings; gives each type's place and a hash table of names.
-//! Four bytes a type for its place, four for its link in the table, and one table of 2^16
-//! heads: no name is copied. The index grows as far as questions need it: what scripts ask
+//! Four bytes a type for its place, four for its link in the table, and one table of heads
+//! (2^16 for the kernel, fewer for a module): no name is copied. The index grows as far as questions need it: what scripts ask
 //! for most, the kernel's compiler met first, so that most of the types are never looked at.
 //! It ends for good at the first record that cannot be read.
 
 use super::TypeId;
-use super::read::{self, Kind, Record};
+use super::read::{self, Kind, Record, Strings};
 
-/// Buckets of the table of names. The kernel's 126,000 types have about as many distinct
+/// Most buckets of the table of names. The kernel's 126,000 types have about as many distinct
 /// names as this, so chains stay short.
 const BUCKETS: usize = 1 << 16;
+
+/// Fewest.
+const FEWEST_BUCKETS: usize = 1 << 4;
 
 /// Places and names of the types up to some number.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ impl Index {
         let guess = types_size / 26 + 1;
         let mut index = Index {
             offsets: Vec::with_capacity(guess),
-            heads: vec![0; BUCKETS],
+            heads: vec![0; guess.next_power_of_two().clamp(FEWEST_BUCKETS, BUCKETS)],
             links: Vec::with_capacity(guess),
             enums: Vec::new(),
             next: 0,
@@ -50,7 +53,7 @@ impl Index {
     pub(super) fn advance<'a>(
         &mut self,
         types: &'a [u8],
-        strings: &[u8],
+        strings: Strings<'_>,
     ) -> Option<(TypeId, Record<'a>)> {
         let place = u32::try_from(self.next).ok()?;
         let id = u32::try_from(self.offsets.len()).ok()?;
@@ -58,7 +61,10 @@ impl Index {
         let mut link = 0;
         if record.name != 0
             && is_found_by_name(record.kind)
-            && let Some(head) = self.heads.get_mut(bucket_at(strings, record.name))
+            && let Some(head) = {
+                let bucket = bucket_at(strings.from(record.name)) & (self.heads.len() - 1);
+                self.heads.get_mut(bucket)
+            }
         {
             link = std::mem::replace(head, id);
         }
@@ -86,7 +92,8 @@ impl Index {
 
     /// Types taken in whose name may be `name`, the highest number first.
     pub(super) fn candidates(&self, name: &[u8]) -> impl Iterator<Item = TypeId> {
-        let first = self.heads.get(bucket_of(name)).copied().unwrap_or(0);
+        let bucket = bucket_of(name) & (self.heads.len() - 1);
+        let first = self.heads.get(bucket).copied().unwrap_or(0);
         // Links only lead to lower numbers, so that no chain is endless.
         std::iter::successors(Some(first), |at| self.links.get(*at as usize).copied())
             .take_while(|at| *at != 0)
@@ -125,10 +132,9 @@ fn bucket_of(name: &[u8]) -> usize {
     fold(mix(hash, word_of(chunks.remainder())))
 }
 
-/// The bucket of the name at `offset` of the strings: the same number as [`bucket_of`], found
+/// The bucket of the name that `rest` begins with: the same number as [`bucket_of`], found
 /// eight bytes at a time without looking for the end first. This loop is what indexing costs.
-fn bucket_at(strings: &[u8], offset: u32) -> usize {
-    let mut rest = strings.get(offset as usize..).unwrap_or(&[]);
+fn bucket_at(mut rest: &[u8]) -> usize {
     let mut hash = 0;
     while let Some((chunk, after)) = rest.split_first_chunk() {
         let word = u64::from_le_bytes(*chunk);

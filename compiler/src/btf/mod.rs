@@ -5,10 +5,16 @@
 //! first question, and no more than it needs: an index grows along the bytes until the answer
 //! is found. Never allocates per type, and never panics or loops on malformed bytes: what
 //! cannot be read does not exist.
+//!
+//! Modules describe what they add to the kernel: their numbers and strings go on where the
+//! kernel's end, each module's for itself. Here they are told apart by the upper bits of a
+//! number, so that one [`Btf`] answers for all of them; [`Btf::raw`] is what the kernel
+//! calls a type.
 
 mod builder;
 mod declare;
 mod index;
+mod part;
 mod read;
 mod search;
 #[cfg(test)]
@@ -16,11 +22,16 @@ mod tests;
 
 pub use builder::{BtfBuilder, IntEncoding, Linkage, MemberSpec};
 
-use index::Index;
-use read::{Kind, Record};
-use std::cell::RefCell;
+use part::{Module, Part};
+use read::{Kind, Record, Strings};
 use std::fmt;
-use std::ops::Range;
+
+/// The kernel itself, among modules.
+pub const KERNEL: &str = "vmlinux";
+
+/// Bits of a [`TypeId`] that count the types of the kernel or of a module; those above say
+/// which module.
+const COUNT_BITS: u32 = 22;
 
 /// Number of a type; 0 is `void`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,18 +40,35 @@ pub struct TypeId(pub u32);
 impl TypeId {
     /// `void`
     pub const VOID: TypeId = TypeId(0);
+
+    /// The kernel (0), or which module it is of.
+    fn number(self) -> u32 {
+        self.0 >> COUNT_BITS
+    }
+
+    /// Which it is there, counted from 1.
+    fn local(self) -> TypeId {
+        TypeId(self.0 & ((1 << COUNT_BITS) - 1))
+    }
+
+    /// A local one as one of that module.
+    fn within(self, number: u32) -> TypeId {
+        TypeId(self.0 | number << COUNT_BITS)
+    }
 }
 
-/// The type information of a kernel.
+/// The type information of a kernel, and of its modules.
 ///
-/// Private fields: `types` and `strings` are ranges inside `bytes`; `index` is of them, and is
-/// never borrowed while anything else of this type runs.
+/// Private fields: a [`TypeId`]'s upper bits are 0 for `kernel`, else one more than a place in
+/// `modules`. `open` gives a module's bytes when something of it is first asked for.
 pub struct Btf {
-    bytes: Box<dyn AsRef<[u8]>>,
-    types: Range<usize>,
-    strings: Range<usize>,
-    index: RefCell<Index>,
+    kernel: Part,
+    modules: Vec<Module>,
+    open: Box<OpenModule>,
 }
+
+/// Gives the bytes of a module by its name; `None` if they cannot be had.
+pub type OpenModule = dyn Fn(&str) -> Option<Box<dyn AsRef<[u8]>>>;
 
 /// Why bytes are not BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,24 +216,47 @@ impl Btf {
     ///
     /// Errors: the header is not one of BTF, or promises more bytes than there are.
     pub fn new(bytes: Box<dyn AsRef<[u8]>>) -> Result<Btf, BtfError> {
-        let (types, strings) = read::header((*bytes).as_ref())?;
-        let index = RefCell::new(Index::new(types.len()));
         Ok(Btf {
-            bytes,
-            types,
-            strings,
-            index,
+            kernel: Part::new(bytes)?,
+            modules: Vec::new(),
+            open: Box::new(|_| None),
         })
     }
 
-    /// How many types there are, `void` included: numbers below it exist. Indexes them all.
+    /// The same with the kernel's modules: their names, and how to get the bytes of one.
+    pub fn with_modules(self, names: Vec<String>, open: Box<OpenModule>) -> Btf {
+        let most = (u32::MAX >> COUNT_BITS) as usize;
+        let modules = names.into_iter().take(most).map(Module::new);
+        Btf {
+            modules: modules.collect(),
+            open,
+            ..self
+        }
+    }
+
+    /// Names of the modules that are described.
+    pub fn modules(&self) -> impl Iterator<Item = &str> {
+        self.modules.iter().map(|module| module.name.as_str())
+    }
+
+    /// What the kernel calls a type, among those of its module.
+    pub fn raw(&self, id: TypeId) -> u32 {
+        match id.number() {
+            0 => id.0,
+            _ => id.local().0 + self.len() - 1,
+        }
+    }
+
+    /// The module that a type is of; `None` for the kernel's own.
+    pub fn module_of(&self, id: TypeId) -> Option<&str> {
+        let at = id.number().checked_sub(1)?;
+        Some(self.modules.get(at as usize)?.name.as_str())
+    }
+
+    /// How many types the kernel itself has, `void` included: numbers below it exist. Indexes
+    /// them all.
     pub fn len(&self) -> u32 {
-        let mut index = self.index.borrow_mut();
-        while index
-            .advance(self.type_bytes(), self.string_bytes())
-            .is_some()
-        {}
-        index.len()
+        self.length_of(0)
     }
 
     /// Whether there is no type but `void`.
@@ -213,9 +264,59 @@ impl Btf {
         self.len() <= 1
     }
 
-    /// Every type's number, `void` left out.
+    /// Every type's number in the kernel itself, `void` left out.
     pub fn ids(&self) -> impl Iterator<Item = TypeId> + use<> {
-        (1..self.len()).map(TypeId)
+        self.ids_in(0)
+    }
+
+    /// Every type's number in the modules.
+    pub fn module_ids(&self) -> impl Iterator<Item = TypeId> {
+        let numbers = 1..=u32::try_from(self.modules.len()).unwrap_or(0);
+        numbers.flat_map(|number| self.ids_in(number))
+    }
+
+    fn ids_in(&self, number: u32) -> impl Iterator<Item = TypeId> + use<> {
+        (1..self.length_of(number)).map(move |local| TypeId(local).within(number))
+    }
+
+    fn length_of(&self, number: u32) -> u32 {
+        let (Some(part), Some(strings)) = (self.part(number), self.strings(number)) else {
+            return 0;
+        };
+        let mut index = part.index.borrow_mut();
+        while index.advance(part.type_bytes(), strings).is_some() {}
+        index.len()
+    }
+
+    fn number_of(&self, module: &str) -> Option<u32> {
+        let at = self.modules.iter().position(|known| known.name == module)?;
+        Some(u32::try_from(at).ok()? + 1)
+    }
+
+    /// The kernel, or the module of that number, read when first asked for.
+    fn part(&self, number: u32) -> Option<&Part> {
+        match number.checked_sub(1) {
+            None => Some(&self.kernel),
+            Some(at) => self.modules.get(at as usize)?.part(&*self.open),
+        }
+    }
+
+    fn strings(&self, number: u32) -> Option<Strings<'_>> {
+        let first = match number {
+            0 => &[][..],
+            _ => self.kernel.string_bytes(),
+        };
+        let own = self.part(number)?.string_bytes();
+        Some(Strings { first, own })
+    }
+
+    /// The type that a record of `id` refers to by the number `raw`.
+    fn referred(&self, id: TypeId, raw: u32) -> TypeId {
+        let number = id.number();
+        if number == 0 || raw < self.len() {
+            return TypeId(raw);
+        }
+        TypeId(raw - self.len() + 1).within(number)
     }
 
     /// The type of that number; `None` if there is no such type.
@@ -224,8 +325,8 @@ impl Btf {
             return Some(BtfType::Void);
         }
         let record = self.record(id)?;
-        let name = self.string(record.name);
-        let to = TypeId(record.size_or_type);
+        let name = self.string(id, record.name);
+        let to = self.referred(id, record.size_or_type);
         let size = record.size_or_type;
         Some(match record.kind {
             Kind::Int => {
@@ -242,7 +343,7 @@ impl Btf {
             }
             Kind::Pointer => BtfType::Pointer(to),
             Kind::Array => BtfType::Array {
-                element: TypeId(record.word(0)?),
+                element: self.referred(id, record.word(0)?),
                 count: record.word(2)?,
             },
             Kind::Struct | Kind::Union => BtfType::Struct {
@@ -328,8 +429,8 @@ impl Btf {
         let record = self.record_of(id, |kind| matches!(kind, Kind::Struct | Kind::Union));
         let has_widths = record.is_some_and(|r| r.has_flag);
         words(record).map(move |[name, ty, offset]| Member {
-            name: self.string(name),
-            ty: TypeId(ty),
+            name: self.string(id, name),
+            ty: self.referred(id, ty),
             bit_offset: if has_widths {
                 offset & 0x00ff_ffff
             } else {
@@ -347,7 +448,7 @@ impl Btf {
             _ => id,
         };
         let record = self.record_of(id, |kind| kind == Kind::Prototype);
-        words(record).map(|[name, ty]| (self.string(name), TypeId(ty)))
+        words(record).map(move |[name, ty]| (self.string(id, name), self.referred(id, ty)))
     }
 
     /// What a function or a prototype returns; `None` for other types.
@@ -380,13 +481,13 @@ impl Btf {
             .map(|[name, low, high]| (name, (u64::from(high) << 32 | u64::from(low)) as i64));
         narrow
             .chain(wide)
-            .map(|(name, value)| (self.string(name), value))
+            .map(move |(name, value)| (self.string(id, name), value))
     }
 
     /// Variables of a section: type of the variable, byte offset, bytes.
     pub fn section_variables(&self, id: TypeId) -> impl Iterator<Item = (TypeId, u32, u32)> {
         let record = self.record_of(id, |kind| kind == Kind::Section);
-        words(record).map(|[ty, offset, size]| (TypeId(ty), offset, size))
+        words(record).map(move |[ty, offset, size]| (self.referred(id, ty), offset, size))
     }
 
     /// Bytes a value of that type takes; `None` for what has no size.
@@ -411,31 +512,25 @@ impl Btf {
     }
 
     fn record(&self, id: TypeId) -> Option<Record<'_>> {
-        let types = self.type_bytes();
-        let mut index = self.index.borrow_mut();
-        while index.len() <= id.0 {
-            index.advance(types, self.string_bytes())?;
+        let (number, local) = (id.number(), id.local());
+        let part = self.part(number)?;
+        let types = part.type_bytes();
+        let mut index = part.index.borrow_mut();
+        while index.len() <= local.0 {
+            index.advance(types, self.strings(number)?)?;
         }
-        read::record(types, index.offset(id)? as usize).map(|(record, _)| record)
+        read::record(types, index.offset(local)? as usize).map(|(record, _)| record)
     }
 
     fn record_of(&self, id: TypeId, wanted: impl Fn(Kind) -> bool) -> Option<Record<'_>> {
         self.record(id).filter(|record| wanted(record.kind))
     }
 
-    /// The string at `offset`; empty if there is none or it is not UTF-8.
-    fn string(&self, offset: u32) -> &str {
-        std::str::from_utf8(read::string(self.string_bytes(), offset)).unwrap_or("")
-    }
-
-    fn type_bytes(&self) -> &[u8] {
-        let bytes = (*self.bytes).as_ref();
-        bytes.get(self.types.clone()).unwrap_or(&[])
-    }
-
-    fn string_bytes(&self) -> &[u8] {
-        let bytes = (*self.bytes).as_ref();
-        bytes.get(self.strings.clone()).unwrap_or(&[])
+    /// The string at `offset` of those that `id`'s record names its own by; empty if there is
+    /// none or it is not UTF-8.
+    fn string(&self, id: TypeId, offset: u32) -> &str {
+        let bytes = self.strings(id.number()).map(|strings| strings.at(offset));
+        std::str::from_utf8(bytes.unwrap_or(&[])).unwrap_or("")
     }
 }
 
@@ -454,8 +549,8 @@ fn words<const N: usize>(record: Option<Record<'_>>) -> impl Iterator<Item = [u3
 impl fmt::Debug for Btf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Btf")
-            .field("types", &self.types)
-            .field("strings", &self.strings)
+            .field("kernel", &self.kernel)
+            .field("modules", &self.modules)
             .finish_non_exhaustive()
     }
 }

@@ -152,11 +152,38 @@ pub(super) fn record(types: &[u8], offset: usize) -> Option<(Record<'_>, usize)>
     Some((record, offset + HEAD_SIZE + size))
 }
 
-/// The bytes of the string at `offset`, without its NUL; empty past the end.
-pub(super) fn string(strings: &[u8], offset: u32) -> &[u8] {
-    let rest = strings.get(offset as usize..).unwrap_or(&[]);
-    let end = rest.iter().position(|byte| *byte == 0);
-    rest.get(..end.unwrap_or(0)).unwrap_or(&[])
+/// The strings that records name theirs by: those of a module go on where the kernel's end.
+#[derive(Clone, Copy)]
+pub(super) struct Strings<'a> {
+    /// The kernel's, if they are a module's; else none.
+    pub(super) first: &'a [u8],
+    /// The own ones.
+    pub(super) own: &'a [u8],
+}
+
+impl<'a> Strings<'a> {
+    /// What stands from `offset` on; empty past the end.
+    pub(super) fn from(self, offset: u32) -> &'a [u8] {
+        let offset = offset as usize;
+        let found = match offset.checked_sub(self.first.len()) {
+            None => self.first.get(offset..),
+            Some(offset) => self.own.get(offset..),
+        };
+        found.unwrap_or(&[])
+    }
+
+    /// The bytes of the string at `offset`, without its NUL; empty past the end.
+    pub(super) fn at(self, offset: u32) -> &'a [u8] {
+        let rest = self.from(offset);
+        let end = rest.iter().position(|byte| *byte == 0);
+        rest.get(..end.unwrap_or(0)).unwrap_or(&[])
+    }
+
+    /// Whether the string at `offset` is `name`.
+    pub(super) fn is_at(self, offset: u32, name: &[u8]) -> bool {
+        let rest = self.from(offset);
+        rest.starts_with(name) && rest.get(name.len()) == Some(&0)
+    }
 }
 
 /// Four bytes as a number; 0 if there are fewer.

@@ -243,3 +243,71 @@ fn types_are_written_as_c() {
     assert_eq!(btf.definition(colour).as_deref(), Some(text));
     assert_eq!(btf.definition(int), None);
 }
+
+#[test]
+fn modules_go_on_where_the_kernel_ends() {
+    let mut kernel = BtfBuilder::new();
+    let int = kernel.int("int", 4, IntEncoding::Signed);
+    let device = kernel.structure("device", 8, &[MemberSpec::new("id", int, 0)]);
+    let to_device = kernel.pointer(device);
+    let proto = kernel.prototype(int, &[("dev", to_device)]);
+    kernel.function("shared", proto, Linkage::Static);
+
+    let module = |own: &str| {
+        let mut b = BtfBuilder::module_of(&kernel);
+        let member = MemberSpec::new("dev", to_device, 0);
+        let dog = b.structure(own, 16, &[member, MemberSpec::new("count", int, 8)]);
+        let to_dog = b.pointer(dog);
+        let proto = b.prototype(int, &[("dog", to_dog), ("dev", to_device)]);
+        let function = b.function(&format!("{own}_open"), proto, Linkage::Static);
+        b.function("shared", proto, Linkage::Static);
+        let enumeration = b.enumeration("mood", 4, &[(&format!("{own}_GOOD"), 3)]);
+        let handler = b.pointer(proto);
+        b.typedef(&format!("btf_trace_{own}_event"), handler);
+        (b.finish(), function, enumeration)
+    };
+    let (cat, function, _) = module("cat");
+    let (dog, ..) = module("dog");
+    let btf = read(kernel.finish()).with_modules(
+        vec![
+            String::from("cat"),
+            String::from("dog"),
+            String::from("gone"),
+        ],
+        Box::new(move |name| match name {
+            "cat" => Some(Box::new(cat.clone())),
+            "dog" => Some(Box::new(dog.clone())),
+            _ => None,
+        }),
+    );
+
+    // A struct that only a module has, and one of the kernel that it refers to.
+    let found = btf.find_struct("dog").expect("described");
+    assert_eq!(btf.module_of(found), Some("dog"));
+    let members: Vec<_> = btf.members(found).collect();
+    assert_eq!(members[1].name, "count");
+    assert_eq!(members[1].ty, int);
+    assert_eq!(btf.resolved(members[0].ty), BtfType::Pointer(device));
+    assert_eq!(btf.find_struct("device"), Some(device));
+
+    // Functions are the module's own, and the kernel knows them by their own numbers.
+    assert_eq!(btf.find_function("cat_open"), None);
+    assert_eq!(btf.find_function_in("dog", "cat_open"), None);
+    assert_eq!(btf.find_function_in("gone", "cat_open"), None);
+    let open = btf.find_function_in("cat", "cat_open").expect("described");
+    assert_eq!(btf.raw(open), function.0);
+    let (name, parameter) = btf.parameters(open).next().expect("one");
+    assert_eq!(name, "dog");
+    assert_eq!(btf.declaration(parameter, "x"), "struct cat *x");
+    assert_eq!(btf.modules_with_function("shared"), [KERNEL, "cat", "dog"]);
+    assert_eq!(btf.modules_with_function("cat_open"), ["cat"]);
+
+    // The same number of two modules is two types.
+    let (mood, value) = btf.enumerator("dog_GOOD").expect("described");
+    assert_eq!((btf.module_of(mood), value), (Some("dog"), 3));
+    let events: Vec<_> = btf.tracepoints().collect();
+    assert_eq!(events, [("cat", "cat_event"), ("dog", "dog_event")]);
+    assert!(btf.tracepoint_handler("dog", "dog_event").is_some());
+    assert!(btf.tracepoint_handler("", "dog_event").is_none());
+    assert_eq!(btf.module_ids().count(), 16);
+}

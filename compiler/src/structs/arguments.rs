@@ -102,10 +102,11 @@ impl TypeTable<'_> {
     pub fn raw_tracepoint_arguments(
         &self,
         name: &str,
+        module: &str,
         event: &str,
         space: Space,
     ) -> Option<StructRef> {
-        let prototype = self.btf()?.tracepoint_handler(event)?;
+        let prototype = self.btf()?.tracepoint_handler(module, event)?;
         // The first parameter is the handler's own.
         Some(self.slots(name, prototype, 1, space))
     }

@@ -179,13 +179,13 @@ fn functions_have_the_arguments_of_their_prototypes() {
         Type::Pointer(_, Space::User)
     ));
     assert_eq!(table.function_result(read, Space::Kernel), Some(I64));
-    let switch = table.raw_tracepoint_arguments("args", "sched_switch", Space::Kernel);
+    let switch = table.raw_tracepoint_arguments("args", "", "sched_switch", Space::Kernel);
     let switch = switch.expect("it is described");
     assert_eq!(place(&table, &switch, "preempt"), "0 bool");
     assert_eq!(place(&table, &switch, "prev"), "8 struct task_struct *");
     assert_eq!(place(&table, &switch, "prev_state"), "24 uint32");
     assert_eq!(place(&table, &switch, "__data"), "none");
-    let none = table.raw_tracepoint_arguments("args", "no_such_event", Space::Kernel);
+    let none = table.raw_tracepoint_arguments("args", "", "no_such_event", Space::Kernel);
     assert_eq!(none, None);
     let task = table.btf().and_then(|btf| btf.find_struct("task_struct"));
     let task = task.expect("a struct");

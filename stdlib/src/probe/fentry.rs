@@ -1,8 +1,8 @@
 //! `fentry` and `fexit`: entries and returns of the kernel's functions, with their types.
 
-use super::kprobe::{self, is_module, matching, names, spaced};
+use super::kprobe::{self, matching, names, spaced};
 use super::wildcard::has_pattern;
-use super::{unanswered, wrong_parts};
+use super::{malformed, unanswered, wrong_parts};
 use crate::word::word;
 use rbt_compiler::artifact::{AttachTarget, ProgramKind, Side};
 use rbt_compiler::btf::{Btf, BtfType, TypeId};
@@ -67,10 +67,19 @@ fn function_of(place: &Place) -> &str {
     place.parts.get(1).map_or("", String::as_str)
 }
 
-/// The function of that name, if a program can be attached to it: how many slots its
+fn module_of(place: &Place) -> &str {
+    place.parts.first().map_or("", String::as_str)
+}
+
+/// The function of a place.
+fn found(place: &Place, btf: &Btf) -> Option<TypeId> {
+    btf.find_function_in(module_of(place), function_of(place))
+}
+
+/// The function of that name of a module (empty: the kernel itself), if a program can be attached to it: how many slots its
 /// arguments take.
-pub(super) fn attachable(btf: &Btf, name: &str) -> Option<(TypeId, u32)> {
-    let function = btf.find_function(name)?;
+pub(super) fn attachable(btf: &Btf, module: &str, name: &str) -> Option<(TypeId, u32)> {
+    let function = btf.find_function_in(module, name)?;
     let mut slots = 0;
     for (_, ty) in btf.parameters(function) {
         // What a variadic function is called with is not known.
@@ -135,29 +144,50 @@ fn expand(
     let btf = target.btf().map_err(|e| unanswered(spec, e))?;
     if has_pattern(spec) {
         let found = matching(module, written, target).map_err(|e| unanswered(spec, e))?;
+        // One that holds a lock of the maps or of the buffer when its program runs would wait for
+        // itself: such a function has to be named to be meant.
         let own = found.iter().filter(|(function, of)| {
-            // Of modules the kernel's own types say nothing.
-            of.is_empty() && attachable(btf, function).is_some() && is_safe(function, target)
+            attachable(btf, of, function).is_some() && !is_used_by_programs(function)
         });
         let mut places: Vec<Place> = own
-            .map(|(function, _)| place(provider, KERNEL, function))
+            .map(|(function, of)| place(provider, named(of), function))
             .collect();
         places.dedup();
         return Ok(places);
     }
-    let is_there = is_module(module, "") && btf.find_function(written).is_some();
-    let is_there = is_there && is_safe(written, target);
-    Ok(if is_there {
-        vec![place(provider, KERNEL, written)]
-    } else {
-        Vec::new()
-    })
+    if !is_safe(written, target) {
+        return Ok(Vec::new());
+    }
+    if !module.is_empty() {
+        let is_there = btf.find_function_in(module, written).is_some();
+        let place = is_there.then(|| place(provider, module, written));
+        return Ok(place.into_iter().collect());
+    }
+    match btf.modules_with_function(written).as_slice() {
+        [] => Ok(Vec::new()),
+        [only] => Ok(vec![place(provider, only, written)]),
+        [first, .., last] => {
+            let message = format!(
+                "ambiguous attach point, please specify module containing the function \
+                 '{written}'"
+            );
+            Err(
+                malformed(spec, message, &format!("in `{first}` and in `{last}`"))
+                    .help(format!("write `{provider}:{first}:{written}`")),
+            )
+        }
+    }
+}
+
+/// A module as places name it.
+fn named(module: &str) -> &str {
+    if module.is_empty() { KERNEL } else { module }
 }
 
 /// The arguments and, behind them, the result.
 fn arguments(place: &Place, types: &TypeTable<'_>, is_return: bool) -> Option<StructRef> {
     let btf = types.btf()?;
-    let function = btf.find_function(function_of(place))?;
+    let function = found(place, btf)?;
     let found = types.function_arguments("args", function, Space::Kernel)?;
     if !is_return {
         return Some(found);
@@ -243,7 +273,7 @@ pub(super) fn instead_of_kprobes(
         if USED_BY_PROGRAMS.iter().any(|word| name.contains(word)) {
             return None;
         }
-        let (function, slots) = attachable(btf, name)?;
+        let (function, slots) = attachable(btf, KERNEL, name)?;
         let is_void = btf.result(function)? == TypeId::VOID;
         let lacks = u32::from(needs.numbered) > slots || (needs.result && is_void);
         if lacks || !target.takes_program(function.0) {
@@ -254,7 +284,8 @@ pub(super) fn instead_of_kprobes(
             Side::Return => "fexit",
         };
         let target = AttachTarget::Function {
-            type_id: function.0,
+            module: String::new(),
+            type_id: btf.raw(function),
             function: (*name).to_owned(),
             side,
         };
@@ -320,14 +351,16 @@ fn routes(side: Side, places: &[Place], needs: Needs, target: &dyn Target) -> Ve
     let all: Vec<usize> = (0..places.len()).collect();
     let size = if is_alone { 1 } else { places.len().max(1) };
     let route = |indexes: &[usize]| -> Option<Route> {
-        let first = function_of(places.get(*indexes.first()?)?);
-        let (function, _) =
-            attachable(btf, first).or_else(|| Some((btf.find_function(first)?, 0)))?;
+        let place = places.get(*indexes.first()?)?;
+        let first = function_of(place);
+        let function = found(place, btf)?;
         let attachments = indexes.iter().enumerate().filter_map(|(at, index)| {
-            let function = function_of(places.get(*index)?);
+            let place = places.get(*index)?;
+            let function = found(place, btf)?;
             let target = AttachTarget::Function {
-                type_id: btf.find_function(function)?.0,
-                function: function.to_owned(),
+                module: btf.module_of(function).unwrap_or("").to_owned(),
+                type_id: btf.raw(function),
+                function: function_of(place).to_owned(),
                 side,
             };
             Some((target, at, 1))
@@ -370,19 +403,30 @@ fn list(
     let found = matching(module, function, target).map_err(|e| unanswered(spec, e))?;
     let mut lines: Vec<String> = found
         .into_iter()
-        .filter(|(function, of)| of.is_empty() && btf.find_function(function).is_some())
-        .map(|(function, _)| format!("{provider}:{KERNEL}:{function}"))
+        .filter(|(function, of)| btf.find_function_in(of, function).is_some())
+        .map(|(function, of)| format!("{provider}:{}:{function}", named(&of)))
         .collect();
     lines.dedup();
     Ok(lines)
 }
 
+/// The function that a line of a list names, of the kernel itself if it names no module.
+pub(super) fn listed(name: &str, btf: &Btf) -> Option<TypeId> {
+    let mut parts = name.rsplit(':');
+    let function = parts.next()?;
+    let module = parts.next().filter(|_| name.matches(':').count() > 1);
+    if let Some(module) = module {
+        return btf.find_function_in(module, function);
+    }
+    let module = *btf.modules_with_function(function).first()?;
+    btf.find_function_in(module, function)
+}
+
 fn describe(name: &str, target: &dyn Target, is_return: bool) -> Vec<String> {
-    let function = name.rsplit(':').next().unwrap_or("");
     let Ok(btf) = target.btf() else {
         return Vec::new();
     };
-    let Some(found) = btf.find_function(function) else {
+    let Some(found) = listed(name, btf) else {
         return Vec::new();
     };
     let parameters = btf.parameters(found).filter(|(name, _)| !name.is_empty());

@@ -135,7 +135,7 @@ impl Provider for Iter {
             let context = btf.find_struct(&format!("{CONTEXT}{name}"))?;
             let pin = place.parts.get(1).filter(|pin| !pin.is_empty());
             let target = AttachTarget::Iterator {
-                type_id: function.0,
+                type_id: btf.raw(function),
                 pin: pin.cloned(),
             };
             // The kernel runs it once more at the end, without an object.

@@ -290,7 +290,12 @@ fn arguments(place: &Place, types: &TypeTable<'_>) -> Option<rbt_compiler::types
     if point.offset > 0 {
         return None;
     }
-    let function = types.btf()?.find_function(point.function)?;
+    let btf = types.btf()?;
+    let module = match point.module {
+        "" => *btf.modules_with_function(point.function).first()?,
+        module => module,
+    };
+    let function = btf.find_function_in(module, point.function)?;
     types.function_arguments("args", function, Space::Kernel)
 }
 
@@ -507,11 +512,10 @@ fn list(
 
 /// What a function is called with, or returns, as `-lv` shows it.
 fn describe(name: &str, target: &dyn Target, is_return: bool) -> Vec<String> {
-    let function = name.rsplit(':').next().unwrap_or("");
     let Ok(btf) = target.btf() else {
         return Vec::new();
     };
-    let Some(found) = btf.find_function(function) else {
+    let Some(found) = super::fentry::listed(name, btf) else {
         return Vec::new();
     };
     let line = |ty, name: &str| format!("{} {name}", spaced(&btf.declaration(ty, "")));

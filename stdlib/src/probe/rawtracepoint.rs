@@ -4,9 +4,8 @@ use super::wildcard::{has_pattern, matches};
 use super::{site_source, unanswered, wrong_parts};
 use crate::word::word;
 use rbt_compiler::artifact::{AttachTarget, ProgramKind};
-use rbt_compiler::btf::BtfType;
 use rbt_compiler::structs::TypeTable;
-use rbt_compiler::target::{Feature, Target};
+use rbt_compiler::target::{Feature, Target, TargetError};
 use rbt_compiler::types::Space;
 use rbt_compiler::vocabulary::{
     ArgumentAccess, Needs, PidFilter, Place, ProbeContext, ProbeSpec, Provider, Route,
@@ -31,9 +30,6 @@ const KERNEL: &str = "vmlinux";
 /// Most arguments the kernel passes to a program (`MAX_BPF_FUNC_ARGS`).
 const MOST_ARGUMENTS: u32 = 12;
 
-/// What the kernel puts before an event's name to name the type of its handlers.
-const HANDLER: &str = "btf_trace_";
-
 fn place(module: &str, event: &str) -> Place {
     Place {
         parts: vec![module.to_owned(), event.to_owned()],
@@ -41,25 +37,29 @@ fn place(module: &str, event: &str) -> Place {
     }
 }
 
-/// The tracepoints of the kernel, sorted; those of modules are not among them.
-fn events(target: &dyn Target) -> Result<Vec<String>, rbt_compiler::target::TargetError> {
+/// The tracepoints that patterns describe, with their modules, sorted.
+fn events(
+    module: &str,
+    event: &str,
+    target: &dyn Target,
+) -> Result<Vec<(String, String)>, TargetError> {
     let btf = target.btf()?;
-    let mut names: Vec<String> = btf
-        .ids()
-        .filter_map(|id| match btf.get(id)? {
-            BtfType::Typedef { name, .. } => Some(name.strip_prefix(HANDLER)?.to_owned()),
-            _ => None,
+    let mut names: Vec<(String, String)> = btf
+        .tracepoints()
+        .filter(|(of, name)| {
+            (module.is_empty() || matches(module, of)) && (event.is_empty() || matches(event, name))
         })
+        .map(|(of, name)| (of.to_owned(), name.to_owned()))
         .collect();
     names.sort_unstable();
     names.dedup();
     Ok(names)
 }
 
-/// Module and event as written; the kernel itself if no module is.
+/// Module and event as written; an empty module if none is.
 fn names<'a>(spec: &'a ProbeSpec<'_>) -> Option<(&'a str, &'a str)> {
     match spec.parts.len() {
-        1 => Some((KERNEL, spec.part(0))),
+        1 => Some(("", spec.part(0))),
         2 => Some((spec.part(0), spec.part(1))),
         _ => None,
     }
@@ -76,23 +76,19 @@ impl Provider for RawTracepoint {
             return Err(wrong_parts(spec, "rawtracepoint", "1 or 2", form));
         };
         if has_pattern(spec) {
-            if !matches(module, KERNEL) {
-                return Ok(Vec::new());
-            }
-            let all = events(target).map_err(|e| unanswered(spec, e))?;
-            let found = all.iter().filter(|name| matches(event, name));
-            return Ok(found.map(|name| place(KERNEL, name)).collect());
+            let found = events(module, event, target).map_err(|e| unanswered(spec, e))?;
+            return Ok(found.iter().map(|(of, name)| place(of, name)).collect());
         }
-        // Without type information, and for modules, only attaching tells.
-        let is_there = match target.btf() {
-            Ok(btf) if module == KERNEL => btf.find_typedef(&format!("{HANDLER}{event}")).is_some(),
-            _ => true,
+        let Ok(btf) = target.btf() else {
+            // Without type information only attaching tells.
+            let module = if module.is_empty() { KERNEL } else { module };
+            return Ok(vec![place(module, event)]);
         };
-        Ok(if is_there {
-            vec![place(module, event)]
-        } else {
-            Vec::new()
-        })
+        let mut modules = std::iter::once(KERNEL).chain(btf.modules());
+        let found = modules.find(|of| {
+            (module.is_empty() || module == *of) && btf.tracepoint_handler(of, event).is_some()
+        });
+        Ok(found.map(|of| place(of, event)).into_iter().collect())
     }
 
     fn context(
@@ -102,8 +98,9 @@ impl Provider for RawTracepoint {
         types: &TypeTable<'_>,
         _: &dyn Target,
     ) -> Result<ProbeContext, Diagnostic> {
-        let event = place.parts.get(1).map_or("", String::as_str);
-        let arguments = types.raw_tracepoint_arguments("args", event, Space::Kernel);
+        let part = |index: usize| place.parts.get(index).map_or("", String::as_str);
+        let (module, event) = (part(0), part(1));
+        let arguments = types.raw_tracepoint_arguments("args", module, event, Space::Kernel);
         let numbered = arguments
             .as_ref()
             .map_or(MOST_ARGUMENTS, |found| found.size / 8);
@@ -141,23 +138,21 @@ impl Provider for RawTracepoint {
     }
 
     fn list(&self, spec: &ProbeSpec<'_>, target: &dyn Target) -> Result<Vec<String>, Diagnostic> {
-        let (module, event) = names(spec).unwrap_or((KERNEL, "*"));
-        if !matches(module, KERNEL) {
-            return Ok(Vec::new());
-        }
-        let all = events(target).map_err(|e| unanswered(spec, e))?;
-        let found = all
+        let (module, event) = names(spec).unwrap_or(("", "*"));
+        let found = events(module, event, target).map_err(|e| unanswered(spec, e))?;
+        Ok(found
             .iter()
-            .filter(|name| event.is_empty() || matches(event, name));
-        Ok(found.map(|name| place(KERNEL, name).text).collect())
+            .map(|(of, name)| place(of, name).text)
+            .collect())
     }
 
     fn describe(&self, name: &str, target: &dyn Target) -> Vec<String> {
-        let event = name.rsplit(':').next().unwrap_or("");
+        let mut parts = name.rsplit(':');
+        let (event, module) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
         let Ok(btf) = target.btf() else {
             return Vec::new();
         };
-        let Some(handler) = btf.tracepoint_handler(event) else {
+        let Some(handler) = btf.tracepoint_handler(module, event) else {
             return Vec::new();
         };
         // The first parameter is the handler's own.
