@@ -265,7 +265,7 @@ rbt --color = alw|always
 rbt -d hi|hir
 rbt -l interva|interval:
 rbt -l software : page-fau|page-faults:
-rbt -e 'software:page-fau|software:page-faults:
+rbt -e 'software:page-fau|software:page-faults: software:page-faults: {
 complete -F _rbt rbt
 ";
     assert_eq!(stdout(&output), expected, "{}", stderr(&output));

@@ -164,6 +164,8 @@ _rbt() {
         if [[ $quote && $cur != *[[:space:]]* ]]; then
             compopt -o nospace
             mapfile -t COMPREPLY < <(_rbt_probes "$cur")
+            # A single answer would close the quote, where the action is to follow.
+            [[ ${#COMPREPLY[@]} == 1 && $cur == *:* ]] && COMPREPLY+=("${COMPREPLY[0]} {")
         fi
         return ;;
     --doc) mapfile -t COMPREPLY < <(compgen -W '@words@ @codes@' -- "$cur"); return ;;

@@ -269,7 +269,11 @@ pub(crate) fn overview() -> String {
     }
     text.push_str("    a script's own parameters with names follow a lone --\n\nCOMMANDS:\n");
     for known in subcommand::TABLE {
-        let _ = writeln!(text, "    {:<32}  {}", known.usage(), known.summary);
+        let usage = known.usage();
+        let _ = match usage.len() {
+            0..=33 => writeln!(text, "    {usage:<33} {}", known.summary),
+            _ => writeln!(text, "    {usage}\n    {:<33} {}", "", known.summary),
+        };
     }
     let _ = writeln!(text, "\nOPTIONS:\n{}", option_lines(args::TABLE));
     let _ = writeln!(text, "EXAMPLES:\n{}", examples());
