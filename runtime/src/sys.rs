@@ -1170,9 +1170,15 @@ pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
         events: libc::POLLIN,
         revents: 0,
     };
-    // SAFETY: one record, valid for reads and writes; without waiting.
-    check(unsafe { libc::poll(&raw mut poll, 1, 0) })?;
-    Ok(poll.revents & libc::POLLIN != 0)
+    loop {
+        // SAFETY: one record, valid for reads and writes; without waiting.
+        match check(unsafe { libc::poll(&raw mut poll, 1, 0) }) {
+            Ok(_) => return Ok(poll.revents & libc::POLLIN != 0),
+            // A signal that came just now is taken before the next call.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// How a terminal passes on what is typed.
