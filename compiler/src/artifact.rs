@@ -4,6 +4,8 @@
 //! word's code, no open file. The kernel side is emitted from the manifest and the
 //! userspace side decodes by it, so the two cannot disagree.
 
+pub mod unwinding;
+
 use rbt_grammar::Span;
 
 /// An eBPF object and how to run and read it.
@@ -243,6 +245,11 @@ pub enum MapRole {
     Stacks,
     /// Which parts of which processes were heard of.
     Seen,
+    /// Where in the memory of processes which piece of a table counts: see
+    /// [`crate::artifact::unwinding`].
+    UnwoundProcesses,
+    /// Pieces of tables for unwinding.
+    UnwindingPieces,
     /// A lookup table that userspace fills before attaching: the values by index.
     Table {
         /// `values[i]` goes to index `i`.
@@ -341,7 +348,7 @@ pub enum Shape {
     /// Eight bytes: number of a [`Manifest::texts`] entry.
     TextNumber,
     /// A stack: a `u64` hash of its frames, `u32` process (0 for kernel frames) and `u32`
-    /// number of frames. These 16 bytes are its key in a map; no frames, no element.
+    /// number of frames, with [`crate::artifact::unwinding::CUT`] if there was no way on. These 16 bytes are its key in a map; no frames, no element.
     Stack {
         /// The map that holds the frames: an element is `limit` words of 8 bytes, or with
         /// [`StackMode::BuildId`] `limit` of the kernel's `struct bpf_stack_build_id`.

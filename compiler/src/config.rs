@@ -68,23 +68,24 @@ pub enum Unstable {
 }
 
 impl Unstable {
-    /// What to say of a use of the feature `name`, set by `unstable_NAME`: a sentence, and
-    /// whether it is an error. Nothing if it is enabled.
+    /// What to say of a use of the feature `name`, set by `unstable_NAME` of its first word: a
+    /// sentence, and whether it is an error. Nothing if it is enabled.
     pub fn complaint(self, name: &str) -> Option<(bool, String)> {
+        let setting = name.split(' ').next().unwrap_or(name);
         match self {
             Unstable::Enable => None,
             Unstable::Warn => Some((
                 false,
                 format!(
                     "Script is using an unstable feature: {name}. To prevent this warning you \
-                     must explicitly enable it in the config e.g. unstable_{name}=enable"
+                     must explicitly enable it in the config e.g. unstable_{setting}=enable"
                 ),
             )),
             Unstable::Error => Some((
                 true,
                 format!(
                     "{name} feature is not enabled by default. To enable this unstable feature, \
-                     set the config flag to enable. unstable_{name}=enable"
+                     set the config flag to enable. unstable_{setting}=enable"
                 ),
             )),
         }

@@ -92,6 +92,17 @@ pub trait Target {
         Vec::new()
     }
 
+    /// Whether programs can unwind stacks of processes by tables: on an architecture that rbt
+    /// knows, and where the tables take no room until they are used, which is since 6.1.
+    fn can_unwind(&self) -> bool {
+        let needs = [
+            Feature::SafeHashAllocation,
+            Feature::Loop,
+            Feature::TaskRegisters,
+        ];
+        self.arch().unwinds && needs.iter().all(|feature| self.has(*feature))
+    }
+
     /// The process given with `-p`, and whether a child was given with `-c`.
     fn traced_process(&self) -> TracedProcess;
 }
@@ -163,6 +174,8 @@ pub enum Feature {
     KprobeSession,
     /// Many uprobes through one link (6.6).
     UprobeMulti,
+    /// `bpf_task_pt_regs` (5.15).
+    TaskRegisters,
 }
 
 impl Feature {
@@ -185,6 +198,7 @@ impl Feature {
         (Feature::KprobeMulti, "kprobe_multi"),
         (Feature::KprobeSession, "kprobe_session"),
         (Feature::UprobeMulti, "uprobe_multi"),
+        (Feature::TaskRegisters, "task_pt_regs"),
     ];
 }
 

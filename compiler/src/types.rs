@@ -157,6 +157,9 @@ pub struct Stack {
     pub mode: StackMode,
     /// Most frames.
     pub limit: u32,
+    /// User frames by tables of the program even where the script follows no process: the
+    /// addresses of calls instead of those where they return to.
+    pub is_unwound: bool,
 }
 
 impl Stack {

@@ -495,6 +495,11 @@ pub trait Provider: Word {
     fn when(&self) -> When {
         When::Attached
     }
+    /// Whether its places are in programs and libraries, so that a script with one is about the
+    /// processes that run them.
+    fn is_of_program(&self) -> bool {
+        false
+    }
     /// Whether what functions return has a type of its own at each place, so that a clause
     /// that names `retval` is compiled for each such type.
     fn types_result(&self) -> bool {

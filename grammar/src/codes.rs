@@ -229,8 +229,8 @@ codes! {
     OUT_OF_RANGE = 307, "a literal that the function does not allow",
         "Lengths and counts are not negative; the message names the range.";
     UNWINDING = 308, "a way to unwind stacks that rbt does not have",
-        "dw_ustack() unwinds by the tables in .eh_frame; rbt follows frame pointers, as ustack \
-         does. Programs built with -fno-omit-frame-pointer show whole stacks.";
+        "dw_ustack() unwinds by the tables in .eh_frame and gives addresses; build ids come from \
+         the kernel, which follows frame pointers alone: that is ustack(build_id).";
     MAP_KEY = 400, "a map used with another kind of key",
         "A map has a key of one type in the whole script, or none at all.";
     MAP_VALUE = 401, "a map used as another kind of map",

@@ -27,6 +27,7 @@ pub mod symbols;
 mod sys;
 pub mod terminal;
 pub mod time;
+mod unwinding;
 pub mod value;
 pub mod viewer;
 pub mod vocabulary;

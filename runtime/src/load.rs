@@ -109,6 +109,25 @@ impl KernelMaps {
         Ok(())
     }
 
+    /// Stores an element of a map whose keys are numbers; whether there was room.
+    pub(crate) fn put(&self, map: MapId, key: u64, bytes: &[u8]) -> bool {
+        /// The kernel keeps few spare elements for such a map and says that it has no memory
+        /// until it has made more, which takes it a moment.
+        const TRIES: usize = 200;
+        const MOMENT: std::time::Duration = std::time::Duration::from_micros(100);
+        let Ok(map) = self.get(map) else {
+            return false;
+        };
+        (0..TRIES).any(|_| match map.update(&key.to_ne_bytes(), bytes) {
+            Ok(()) => true,
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
+                std::thread::sleep(MOMENT);
+                false
+            }
+            Err(_) => false,
+        })
+    }
+
     /// The bytes of an element; none if there is none.
     pub(crate) fn element(&self, map: MapId, key: &[u8]) -> Result<Vec<u8>, Malformed> {
         let map = self.get(map)?;

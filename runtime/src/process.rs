@@ -101,8 +101,11 @@ impl Child {
         self.process.watch()
     }
 
-    /// Starts the command.
-    pub(crate) fn start(&mut self) -> Result<(), Error> {
+    /// Starts the command. `held`, if given, is called with its id while it is held where its
+    /// own code begins; not if it cannot be held there, which makes no other difference.
+    pub(crate) fn start(&mut self, held: Option<&dyn Fn(u32)>) -> Result<(), Error> {
+        let pid = self.pid();
+        let held = held.and_then(|held| Some((held, sys::follow(pid).ok()?)));
         let failed = |error| Error::system(format!("start the command {}", self.command), error);
         if let Some(go) = self.go.take() {
             File::from(go).write_all(b"!").map_err(failed)?;
@@ -114,6 +117,11 @@ impl Child {
                 let error = io::Error::from_raw_os_error(i32::from_ne_bytes(number));
                 return Err(missing(&self.command, &reason(&error)));
             }
+        }
+        if let Some((held, mut followed)) = held
+            && followed.run_to_entry().is_ok()
+        {
+            held(pid);
         }
         Ok(())
     }

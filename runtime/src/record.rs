@@ -20,7 +20,9 @@ use crate::host::Host;
 use crate::load::KernelMaps;
 use crate::symbols::{KernelSymbols, Located, UserSymbols};
 use crate::time::Clock;
+use crate::unwinding::Unwinding;
 use crate::value::{Frame, Stack, Value};
+use rbt_compiler::artifact::unwinding::CUT;
 
 /// Everything that decoding looks things up in.
 pub struct Decoder<'a> {
@@ -31,6 +33,7 @@ pub struct Decoder<'a> {
     users: OnceCell<HashMap<u64, String>>,
     processes: OnceCell<UserSymbols>,
     symbols: OnceCell<Option<KernelSymbols>>,
+    unwinding: Option<Unwinding>,
     cgroups: Cgroups,
 }
 
@@ -176,6 +179,7 @@ impl<'a> Decoder<'a> {
             users: OnceCell::new(),
             processes: OnceCell::new(),
             symbols: OnceCell::new(),
+            unwinding: Unwinding::of(manifest),
             cgroups: Cgroups::default(),
         }
     }
@@ -348,10 +352,13 @@ impl<'a> Decoder<'a> {
         mode: StackMode,
         value: &[u8],
     ) -> Result<Stack, Malformed> {
-        let count = unsigned(value, 12, 4)? as usize;
+        let count = unsigned(value, 12, 4)?;
+        let is_cut = count & u64::from(CUT) != 0;
+        let count = (count & u64::from(!CUT)) as usize;
         let mut stack = Stack {
             mode,
             is_user,
+            is_cut,
             frames: Vec::with_capacity(count.min(1024)),
         };
         if count == 0 {
@@ -373,15 +380,38 @@ impl<'a> Decoder<'a> {
             Shape::Stack { map, .. } => {
                 let frames = self.maps.element(*map, take(bytes, 0, 16)?)?;
                 let frames = frames.chunks_exact(8).map(|frame| unsigned(frame, 0, 8));
-                let frames = frames.take_while(|frame| !matches!(frame, Ok(0)));
-                frames.collect::<Result<Vec<u64>, _>>()?
+                let count = unsigned(bytes, 12, 4)? & u64::from(!CUT);
+                frames
+                    .take(count as usize)
+                    .collect::<Result<Vec<u64>, _>>()?
             }
             _ => vec![unsigned(bytes, 0, 8)?],
         };
         if let Ok(process) = u32::try_from(process) {
             self.processes().note(process, &addresses);
+            if matches!(shape, Shape::Stack { .. }) {
+                self.unwind(process);
+            }
         }
         Ok(())
+    }
+
+    /// The same, and remembers what it has mapped: it may end before that is shown.
+    pub(crate) fn unwind_and_note(&self, process: u32) {
+        self.processes().note(process, &[1 << 16]);
+        self.unwind(process);
+    }
+
+    /// Whether stacks of processes are unwound.
+    pub(crate) fn unwinds(&self) -> bool {
+        self.unwinding.is_some()
+    }
+
+    /// Tells programs how stacks of a process are unwound, if they are to know.
+    pub(crate) fn unwind(&self, process: u32) {
+        if let Some(unwinding) = &self.unwinding {
+            unwinding.learn(process, &self.maps);
+        }
     }
 
     /// The kernel's symbols as they are when the first is needed: unlike those that a script

@@ -211,6 +211,9 @@ impl<'a> Session<'a> {
             runtime: Some(runtime),
         };
         let pid = options.process.as_ref().map(Process::pid);
+        if let Some(pid) = pid {
+            session.report.decoder.unwind(pid);
+        }
         let child = session.child.as_ref().map(Child::pid);
         session.clock.passed("event loop");
         if !options.is_dry_run {
@@ -252,7 +255,10 @@ impl<'a> Session<'a> {
         }
         self.notify()?;
         if let Some(child) = &mut self.child {
-            child.start()?;
+            let decoder = &self.report.decoder;
+            let held = |pid| decoder.unwind_and_note(pid);
+            let unwinds = decoder.unwinds();
+            child.start(unwinds.then_some(&held as &dyn Fn(u32)))?;
         }
         let stop = match self.iterate()? {
             Some(stop) => stop,

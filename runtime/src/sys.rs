@@ -7,7 +7,10 @@
 //! Never decides anything: what a failure means is the caller's to say. The file is longer
 //! than others so that one look at one file answers what the project does unsafely.
 
+mod entry;
 mod memory;
+
+pub(crate) use entry::follow;
 
 use std::ffi::{CStr, CString, c_int, c_long, c_void};
 use std::fs::File;

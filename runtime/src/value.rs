@@ -108,6 +108,8 @@ impl Series {
 pub struct Stack {
     /// How its frames are written.
     pub mode: StackMode,
+    /// There are more frames, which could not be found.
+    pub is_cut: bool,
     /// User or kernel frames.
     pub is_user: bool,
     /// From the innermost outwards.

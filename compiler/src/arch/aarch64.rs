@@ -84,6 +84,7 @@ pub const AARCH64: Arch = Arch {
     syscall_arguments: &["orig_x0", "x1", "x2", "x3", "x4", "x5"],
     result: "x0",
     syscall_number: "x8",
+    unwinds: false,
     syscalls: &[
         (0, "io_setup"),
         (1, "io_destroy"),

@@ -28,6 +28,8 @@ pub struct Arch {
     pub result: &'static str,
     /// The register that carries the number of the system call at its entry and its exit.
     pub syscall_number: &'static str,
+    /// Whether programs can unwind stacks of processes by tables.
+    pub unwinds: bool,
     /// System calls: number and name, sorted by number.
     pub syscalls: &'static [(u32, &'static str)],
 }

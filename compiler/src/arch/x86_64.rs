@@ -34,6 +34,7 @@ pub const X86_64: Arch = Arch {
     syscall_arguments: &["di", "si", "dx", "r10", "r8", "r9"],
     result: "ax",
     syscall_number: "orig_rax",
+    unwinds: true,
     syscalls: &[
         (0, "read"),
         (1, "write"),

@@ -74,6 +74,7 @@ helpers! {
     FOR_EACH_MAP_ELEM = 164, "for_each_map_elem", 4;
     GET_FUNC_IP = 173, "get_func_ip", 1;
     GET_ATTACH_COOKIE = 174, "get_attach_cookie", 1;
+    TASK_PT_REGS = 175, "task_pt_regs", 1;
     LOOP = 181, "loop", 4;
     STRNCMP = 182, "strncmp", 3;
     GET_FUNC_ARG = 183, "get_func_arg", 3;

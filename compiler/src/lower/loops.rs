@@ -267,6 +267,19 @@ impl Builder<'_> {
         );
     }
 
+    /// The same by `bpf_loop` alone, with a body that gets `pointer`.
+    pub(super) fn repeat_with(
+        &mut self,
+        rounds: i64,
+        pointer: Operand,
+        body: impl FnOnce(&mut Self, Operand),
+    ) {
+        self.loop_callback(Operand::Imm(rounds), pointer, Vec::new(), |b, _| {
+            let pointer = b.environment(FIRST);
+            body(b, pointer);
+        });
+    }
+
     /// `bpf_loop` with a body that gets the index of the round.
     fn loop_callback(
         &mut self,

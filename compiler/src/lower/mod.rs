@@ -19,12 +19,14 @@ mod stack;
 mod stmt;
 mod text;
 mod typed;
+mod unwind;
 
 pub use control::MaybeNull;
 pub(crate) use kept::{KEPT_BYTES, lower_exit};
 pub use memory::Fill;
 pub use program::{MapPlan, Plan, lower_program};
 pub use search::NOT_FOUND;
+pub use unwind::Unwinding;
 
 use crate::artifact::{FaultKind, Manifest};
 use crate::hir;

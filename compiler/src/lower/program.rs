@@ -42,6 +42,8 @@ pub struct Plan {
     pub zero: u32,
     /// The maps of stacks' frames, by the bytes of an element.
     pub stacks: Vec<(u32, MapId)>,
+    /// What stacks of processes are unwound by, if they are.
+    pub unwinding: Option<super::Unwinding>,
     /// The map of the parts of processes whose addresses were seen, if any are shown by name.
     pub seen_parts: MapId,
     /// Bytes of an object that may lie in the frame.

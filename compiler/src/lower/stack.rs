@@ -7,6 +7,7 @@
 //! map of stacks has no such promise: it drops a stack whose bucket another one holds.
 
 use super::{Builder, Known, MaybeNull};
+use crate::artifact::unwinding::CUT;
 use crate::artifact::{FaultKind, StackMode};
 use crate::hir::Expr;
 use crate::ir::{Address, AluOp, Base, Comparison, Operand, Reg, Size, helpers};
@@ -58,7 +59,11 @@ impl Builder<'_> {
     /// How many frames a stack has.
     pub fn count_frames(&mut self, stack: &Expr) -> Operand {
         let at = self.address(stack);
-        Operand::Reg(self.load(at.plus(FRAMES), Size::B4))
+        let frames = self.load(at.plus(FRAMES), Size::B4);
+        match self.plan.unwinding {
+            Some(_) => self.alu(AluOp::And, frames, i64::from(!CUT)),
+            None => Operand::Reg(frames),
+        }
     }
 
     fn take_stack(&mut self, word: &str, kind: Stack, to: Address) {
@@ -70,7 +75,12 @@ impl Builder<'_> {
             let size = kind.stored_size();
             // Frames are hashed in pairs of words.
             let whole = size.next_multiple_of(16);
-            let frames = b.temporary(whole, "the frames of a stack");
+            let unwinds = b.plan.unwinding.is_some() && kind.is_user;
+            let frames = match unwinds {
+                // Frames come one by one.
+                true => b.scratch_memory(whole + 8),
+                false => b.temporary(whole, "the frames of a stack"),
+            };
             if matches!(frames.base, Base::Frame(_)) {
                 // Raw tracepoints of older kernels want to see it written before.
                 b.zero(frames, whole);
@@ -93,11 +103,53 @@ impl Builder<'_> {
             let context = b.context();
             let bytes = Operand::Imm(i64::from(size));
             let args = [context, Operand::Reg(start), bytes, Operand::Imm(flags)];
-            let got = b.call(helpers::GET_STACK, &args);
+            let (got, is_cut) = match b.plan.unwinding {
+                Some(maps) if kind.is_user && kind.mode != StackMode::BuildId => {
+                    b.unwind_or_follow(maps, kind, frames, &args)
+                }
+                _ => (b.call(helpers::GET_STACK, &args), None),
+            };
             b.when(Comparison::SignedGreater, got, 0, |b| {
-                b.keep_stack(word, kind, start, got, to);
+                b.keep_stack(word, kind, start, (got, is_cut), to);
             });
         });
+    }
+
+    /// The frames of a process by its tables, if userspace has told of them, else by frame
+    /// pointers, with those arguments of the kernel's helper.
+    fn unwind_or_follow(
+        &mut self,
+        maps: super::Unwinding,
+        kind: Stack,
+        frames: Address,
+        args: &[Operand],
+    ) -> (Reg, Option<Reg>) {
+        let ids = self.process_and_thread();
+        let process = self.alu(AluOp::ShiftRight, ids, 32);
+        let key = self.temporary(8, "the id of a process");
+        self.put(key, process, Size::B8);
+        let key = self.pointer(key);
+        let known = self.call(
+            helpers::MAP_LOOKUP_ELEM,
+            &[Operand::Map(maps.processes), key],
+        );
+        let got = self.reg();
+        let is_cut = self.reg();
+        self.if_some_else(
+            MaybeNull::new(known),
+            |b, segments| {
+                let unwound = b.unwind(maps, kind, segments, frames);
+                b.set(got, unwound.bytes);
+                b.set(is_cut, unwound.is_cut);
+            },
+            |b| {
+                let bytes = b.call(helpers::GET_STACK, args);
+                b.set(got, bytes);
+                // Whoever asks for unwinding is told that this was none.
+                b.set(is_cut, i64::from(kind.is_unwound));
+            },
+        );
+        (got, Some(is_cut))
     }
 
     /// Writes an address of the current process and which process that is to `to`. The first
@@ -134,10 +186,21 @@ impl Builder<'_> {
 
     /// Hashes the `got` bytes of frames at `start`, which are followed by zeros, stores them
     /// if they are new, and writes the stack's value to `to`, which holds zeros.
-    fn keep_stack(&mut self, word: &str, kind: Stack, start: Reg, got: Reg, to: Address) {
+    fn keep_stack(
+        &mut self,
+        word: &str,
+        kind: Stack,
+        start: Reg,
+        (got, is_cut): (Reg, Option<Reg>),
+        to: Address,
+    ) {
         let hash = self.hash_words(start, got);
         let shift = i64::from(kind.mode.frame_size().ilog2());
-        let count = self.alu(AluOp::ShiftRight, got, shift);
+        let mut count = self.alu(AluOp::ShiftRight, got, shift);
+        if let Some(is_cut) = is_cut {
+            let flag = self.alu(AluOp::ShiftLeft, is_cut, i64::from(CUT.ilog2()));
+            count = self.alu(AluOp::Or, count, flag);
+        }
         let key = self.temporary(VALUE, "the key of a stack's frames");
         let process = match kind.is_user {
             true => {
@@ -172,7 +235,8 @@ impl Builder<'_> {
                         });
                     },
                     |b| {
-                        if !kind.is_user || !kind.mode.has_names() {
+                        let is_heard = kind.mode.has_names() || b.plan.unwinding.is_some();
+                        if !kind.is_user || !is_heard {
                             return;
                         }
                         b.send(word, &[], &[Type::Stack(kind)], true, |b, places| {

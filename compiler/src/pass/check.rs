@@ -97,7 +97,8 @@ impl Check<'_, '_> {
         let Some((is_error, message)) = policy.complaint(name) else {
             return;
         };
-        let help = format!("config = {{ unstable_{name}=enable }}");
+        let setting = name.split(' ').next().unwrap_or(name);
+        let help = format!("config = {{ unstable_{setting}=enable }}");
         if is_error {
             let error = Diagnostic::error(codes::UNSTABLE, message, span, "not enabled");
             self.report(error.help(help));

@@ -9,11 +9,11 @@ use super::kept::Kept;
 use crate::Options;
 use crate::artifact::{
     Attachment, Globals, Manifest, MapId, MapKind, MapRole, MapSchema, MapValue, ProgramPlan,
-    Settings, Site, SiteId, Storage, Variable,
+    Settings, Site, SiteId, StackMode, Storage, Variable,
 };
 use crate::artifact::{ProgramKind, When};
 use crate::hir::{self, DeclaredKind, ExprKind, MapContent, StmtKind};
-use crate::lower::{KEPT_BYTES, MapPlan, Plan};
+use crate::lower::{KEPT_BYTES, MapPlan, Plan, Unwinding};
 use crate::structs::TypeTable;
 use crate::target::{Feature, Target};
 use crate::types::Type;
@@ -109,6 +109,7 @@ pub fn run(
         zero: 0,
         stacks: Vec::new(),
         seen_parts: MapId(u32::MAX),
+        unwinding: None,
         frame_limit: u32::try_from(config.on_stack_limit).unwrap_or(128).min(256),
         reports_reads: options.reports_reads,
         shut: None,
@@ -156,6 +157,10 @@ pub fn run(
         };
         let name = format!("stacks_{size}");
         internal(&mut manifest, &name, storage, MapRole::Stacks);
+    }
+    let wants_tables = usage.unwinds || follows_process(program, target);
+    if usage.has_user_stacks && wants_tables && target.can_unwind() {
+        plan.unwinding = Some(unwinding(&mut manifest));
     }
     if usage.has_user_symbols {
         let storage = Storage::Map {
@@ -393,6 +398,9 @@ struct Usage {
     read: HashSet<u32>,
     /// Bytes of the frames of the stacks that are taken.
     stacks: BTreeSet<u32>,
+    /// Whether there are stacks of processes, and such as are to be unwound in any case.
+    has_user_stacks: bool,
+    unwinds: bool,
     /// Whether addresses of processes are shown by name.
     has_user_symbols: bool,
     /// Whether something that happens while others do can end tracing.
@@ -410,6 +418,8 @@ fn usage(program: &hir::Program, may_all_be_read: bool) -> Usage {
             HashSet::new()
         },
         stacks: BTreeSet::new(),
+        has_user_stacks: false,
+        unwinds: false,
         has_user_symbols: false,
         may_end: false,
         kept: Kept::default(),
@@ -433,11 +443,44 @@ fn usage(program: &hir::Program, may_all_be_read: bool) -> Usage {
                 && stack.limit > 0
             {
                 usage.stacks.insert(stack.stored_size());
+                if stack.is_user && stack.mode != StackMode::BuildId {
+                    usage.has_user_stacks = true;
+                    usage.unwinds |= stack.is_unwound;
+                }
             }
             false
         });
     }
     usage
+}
+
+/// Whether the script is about a process, or places of a program: then its stacks are worth
+/// the instructions that unwind them.
+fn follows_process(program: &hir::Program, target: &dyn Target) -> bool {
+    let traced = target.traced_process();
+    let is_of_program = |clause: &hir::Clause| clause.provider.is_of_program();
+    traced.pid.is_some() || traced.child.is_some() || program.clauses.iter().any(is_of_program)
+}
+
+/// The maps that unwinding goes by.
+fn unwinding(manifest: &mut Manifest) -> Unwinding {
+    use crate::artifact::unwinding::{PIECES, PROCESSES, ROW, ROWS, SEGMENT, SEGMENTS};
+    let mut hash = |name: &str, value_size, max_entries, role| {
+        let storage = Storage::Map {
+            kind: MapKind::Hash,
+            key_size: 8,
+            value_size,
+            max_entries,
+            flags: NO_PREALLOC,
+        };
+        internal(manifest, name, storage, role)
+    };
+    let segments = SEGMENTS * SEGMENT;
+    let processes = MapRole::UnwoundProcesses;
+    Unwinding {
+        processes: hash("processes", segments, PROCESSES, processes),
+        pieces: hash("pieces", ROWS * ROW, PIECES, MapRole::UnwindingPieces),
+    }
 }
 
 /// How many different stacks are kept, and the flags of their map: as many as two maps of the

@@ -51,6 +51,7 @@ pub(super) fn probe(feature: Feature, host: &Host) -> bool {
         Feature::KprobeMulti => has_kprobe_multi(sys::TRACE_KPROBE_MULTI),
         Feature::KprobeSession => has_kprobe_multi(TRACE_KPROBE_SESSION),
         Feature::UprobeMulti => has_uprobe_multi(),
+        Feature::TaskRegisters => knows_helper(175),
     }
 }
 

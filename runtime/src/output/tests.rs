@@ -225,6 +225,7 @@ fn stack(mode: StackMode, is_user: bool) -> Value<'static> {
         ..Frame::default()
     };
     Value::Stack(Stack {
+        is_cut: false,
         mode,
         is_user,
         frames: vec![frame(0xfff0, Some(("do_idle", 200))), frame(0x7f12, None)],

@@ -160,6 +160,15 @@ fn write_stack(stack: &Stack, out: &mut Vec<u8>) {
         write_frame(stack, frame, out);
         out.push(b'\n');
     }
+    if stack.is_cut {
+        let indent: &[u8] = match stack.mode {
+            StackMode::Bpftrace => b"        ",
+            StackMode::Perf => b"\t",
+            StackMode::Raw | StackMode::BuildId => b"",
+        };
+        out.extend_from_slice(indent);
+        out.extend_from_slice(b"<unwind failure>\n");
+    }
 }
 
 fn write_frame(stack: &Stack, frame: &Frame, out: &mut Vec<u8>) {

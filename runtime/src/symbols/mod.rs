@@ -10,8 +10,9 @@ mod lines;
 mod perf_map;
 mod user;
 
+pub(crate) use file::vdso;
 pub use kernel::KernelSymbols;
-pub(crate) use user::{Located, UserSymbols};
+pub(crate) use user::{Located, Mapping, UserSymbols, mapping, open_mapped};
 
 /// A symbol's name as its source writes it, if it is one of C++ or Rust; without the hash that
 /// Rust puts behind it.

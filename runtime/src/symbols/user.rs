@@ -10,7 +10,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rbt_compiler::artifact::{Settings, SymbolCache};
@@ -67,13 +67,35 @@ struct Process {
     absent: HashSet<u64>,
 }
 
+/// A part of a process's memory that is mapped.
 #[derive(Clone, Debug)]
-struct Mapping {
-    start: u64,
-    end: u64,
-    offset: u64,
-    path: String,
+pub(crate) struct Mapping {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// Where it begins in its file.
+    pub(crate) offset: u64,
+    /// The file, as the process sees it, or what the kernel calls it.
+    pub(crate) path: String,
     file: Option<Rc<Mapped>>,
+}
+
+impl Mapping {
+    /// Whether it is the code that the kernel maps into every process.
+    pub(crate) fn is_vdso(&self) -> bool {
+        self.path == VDSO
+    }
+}
+
+/// The file that a process has mapped there, by any way that leads to it; `path` as the
+/// process sees it.
+pub(crate) fn open_mapped(pid: u32, mapping: &Mapping, path: &Path) -> Option<File> {
+    let through = format!(
+        "/proc/{pid}/map_files/{:x}-{:x}",
+        mapping.start, mapping.end
+    );
+    let root = PathBuf::from(format!("/proc/{pid}/root"));
+    let beneath = root.join(path.strip_prefix("/").unwrap_or(path));
+    File::open(through).or_else(|_| File::open(beneath)).ok()
 }
 
 /// A perf map: read when it is needed, and again when there is more of it.
@@ -271,12 +293,7 @@ impl UserSymbols {
         }
         let root = PathBuf::from(format!("/proc/{pid}/root"));
         let path = PathBuf::from(mapping.path.trim_end_matches(" (deleted)"));
-        let through = format!(
-            "/proc/{pid}/map_files/{:x}-{:x}",
-            mapping.start, mapping.end
-        );
-        let beneath = root.join(path.strip_prefix("/").unwrap_or(&path));
-        let file = File::open(through).or_else(|_| File::open(beneath)).ok()?;
+        let file = open_mapped(pid, mapping, &path)?;
         let mapped = Rc::new(Mapped {
             contents: Contents::File(file),
             places: Places {
@@ -354,7 +371,7 @@ impl UserSymbols {
 
 /// A line of `/proc/PID/maps`: the mapping, whether it is code, and the file's device and
 /// inode.
-fn mapping(line: &str) -> Option<(Mapping, bool, (u64, u64))> {
+pub(crate) fn mapping(line: &str) -> Option<(Mapping, bool, (u64, u64))> {
     let hex = |text: &str| u64::from_str_radix(text, 16).ok();
     let mut parts = line.splitn(6, ' ');
     let (start, end) = parts.next()?.split_once('-')?;

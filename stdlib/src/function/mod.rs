@@ -124,5 +124,6 @@ pub(crate) static ACTIONS: &[&dyn Action] = &[
     &maps::Clear,
     &maps::Zero,
     &stacks::Ustack,
+    &stacks::DwUstack,
     &symbols::Usym,
 ];

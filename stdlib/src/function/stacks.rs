@@ -45,8 +45,11 @@ word! {
             "ustack(mode, limit) -> ustack"],
         summary: "The stack of the current process, from where it runs outwards.",
         details: "As `kstack`, with one more mode: `build_id` writes the build id of the file \
-                  and the offset in it. The kernel follows frame pointers: a program built \
-                  without them shows few frames.",
+                  and the offset in it. With `-p` or `-c`, and in scripts with probes of \
+                  programs, stacks are unwound by the tables in `.eh_frame` (on x86-64, from Linux 6.1 on), so that \
+                  they are whole however a program was built; where there is no way on, the \
+                  stack ends in `<unwind failure>`. Elsewhere the kernel follows frame pointers: \
+                  a program built without them shows few frames. `dw_ustack` unwinds everywhere.",
         examples: [
             "profile:hz:99 { @[ustack, comm] = count(); }",
             "BEGIN { print(ustack(raw, 3)); }",
@@ -59,15 +62,31 @@ word! {
     /// `dw_ustack`
     DwUstack = "dw_ustack" {
         usage: ["dw_ustack -> ustack", "dw_ustack(mode) -> ustack", "dw_ustack(mode, limit) -> ustack"],
-        summary: "A user stack unwound by tables of the program: rbt does not have it.",
-        details: "A clause that names it is refused. `ustack` follows frame pointers: build the \
-                  program with -fno-omit-frame-pointer.",
-        examples: [],
+        summary: "The stack of the current process, unwound by the tables in `.eh_frame`.",
+        details: "As `ustack`, but of every process, and callers are shown by the address of the \
+                  call instead of the one behind it. The tables of a process are read when its \
+                  first stack is seen, those of `-p` and `-c` before: that first stack is \
+                  followed by frame pointers. Where there is no way on, the stack ends in \
+                  `<unwind failure>`. On x86-64 from Linux 6.1 on; elsewhere it is `ustack`. It may still change: \
+                  unstable_dw_ustack=enable takes away the warning.",
+        examples: ["config = { unstable_dw_ustack = enable } \
+                    profile:hz:99 { @[dw_ustack, comm] = count(); }"],
         kernel: "",
     }
 }
 
+impl Action for DwUstack {
+    fn perform(&self, record: &Record<'_>, _: &mut Context<'_, '_>) -> Result<Flow, Error> {
+        record.note_process(0)?;
+        Ok(Flow::Continue)
+    }
+}
+
 impl Function for DwUstack {
+    fn sends_little(&self) -> bool {
+        true
+    }
+
     fn arity(&self) -> (usize, usize) {
         (0, 2)
     }
@@ -81,12 +100,25 @@ impl Function for DwUstack {
     }
 
     fn check(&self, call: &mut hir::Call, cx: &mut Check<'_, '_>) -> Type {
-        let message =
-            String::from("dw_ustack() is not there: stacks are followed by frame pointers");
-        let help = "use `ustack`, and build the program with -fno-omit-frame-pointer";
-        let here = "needs tables of the program";
-        cx.complain_as(codes::UNWINDING, message, call.span, here, help);
-        Type::Error
+        let feature = "dw_ustack (DWARF stack unwinding)";
+        cx.unstable(feature, cx.config.unstable_dw_ustack, call.span);
+        let checked = check(call, true, cx);
+        let Type::Stack(mut stack) = checked else {
+            return checked;
+        };
+        if stack.mode == StackMode::BuildId {
+            let message = String::from("dw_ustack() gives addresses, not build ids");
+            let help = "use `ustack(build_id)`, which follows frame pointers, or `dw_ustack(raw)`";
+            let here = "the kernel has build ids only for stacks that it follows itself";
+            cx.complain_as(codes::UNWINDING, message, call.span, here, help);
+            return Type::Error;
+        }
+        stack.is_unwound = cx.target.can_unwind();
+        Type::Stack(stack)
+    }
+
+    fn lower_into(&self, call: &hir::Call, to: Address, b: &mut Builder<'_>) {
+        lower(call, to, b);
     }
 }
 
@@ -97,6 +129,7 @@ fn check(call: &mut hir::Call, is_user: bool, cx: &mut Check<'_, '_>) -> Type {
         is_user,
         mode: cx.config.stack_mode,
         limit: DEFAULT_LIMIT,
+        is_unwound: false,
     };
     let mut arguments = std::mem::take(&mut call.arguments).into_iter();
     match (arguments.next(), arguments.next()) {

@@ -481,6 +481,10 @@ fn list(
 }
 
 impl Provider for Uprobe {
+    fn is_of_program(&self) -> bool {
+        true
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["u"]
     }
@@ -529,6 +533,10 @@ impl Provider for Uprobe {
 }
 
 impl Provider for Uretprobe {
+    fn is_of_program(&self) -> bool {
+        true
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["ur"]
     }

@@ -194,6 +194,10 @@ fn groups(places: &[Place], needs: Needs, target: &dyn Target) -> Vec<Group> {
 }
 
 impl Provider for Usdt {
+    fn is_of_program(&self) -> bool {
+        true
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["U"]
     }
