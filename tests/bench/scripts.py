@@ -56,6 +56,8 @@ COST = {
     "@[kstack] = count()": f"{ENTER} {{ @[kstack] = count(); }}",
     "@[ustack] = count()": f"{ENTER} {{ @[ustack] = count(); }}",
     "one named call": "tracepoint:syscalls:sys_enter_getppid { @[comm] = count(); }",
+    "calls not named": "tracepoint:syscalls:sys_enter_swapon,tracepoint:syscalls:sys_enter_reboot { @[comm] = count(); } "
+                       "tracepoint:syscalls:sys_exit_swapon,tracepoint:syscalls:sys_exit_reboot { @[comm] = count(); }",
     "printf of two values": f'{ENTER} {{ printf("%d %s\\n", pid, comm); }}',
     "latency, two probes": STARTUP["latency by command"],
     "nothing, two probes": f"{ENTER} {{ }} {EXIT} {{ }}",

@@ -193,9 +193,10 @@ def cost(bench):
     untraced = []
     for number in range(bench.rounds):
         for name in names:
-            base = bench.load(7)
-            untraced.append(base)
             for tracer, script in bench.contenders(name, number):
+                # Right before, each time: what a call takes changes with what else happens.
+                base = bench.load(7)
+                untraced.append(base)
                 with _attached(bench, tracer, name, script) as run:
                     if run is None:
                         continue
