@@ -329,3 +329,39 @@ fn colors_are_a_choice() {
     let refused = rbt(&["--color", "mauve", "-e", "BEGIN { }"]);
     assert_eq!(refused.status.code(), Some(1));
 }
+
+/// Every file that the Debian package is told to hold is there, and nothing generated is missing
+/// from it.
+#[test]
+fn the_package_finds_what_it_holds() {
+    let manifest = root().join("runtime/cli/Cargo.toml");
+    let text = std::fs::read_to_string(manifest).unwrap();
+    let (_, assets) = text.split_once("\nassets = [\n").unwrap();
+    let (assets, _) = assets.split_once("\n]\n").unwrap();
+    let mut held = Vec::new();
+    for line in assets.lines() {
+        let parts: Vec<&str> = line.split('"').collect();
+        let (from, to, mode) = (parts[1], parts[3], parts[5]);
+        assert!(to.starts_with("usr/"), "{line}");
+        if from == "target/release/rbt" {
+            assert_eq!((to, mode), ("usr/bin/", "755"));
+            continue;
+        }
+        let path = root().join("runtime/cli").join(from);
+        let Some(end) = from.rsplit('/').next().unwrap().strip_prefix('*') else {
+            assert!(path.is_file(), "{from}");
+            held.push(from.trim_start_matches("../").to_owned());
+            continue;
+        };
+        let mut files = std::fs::read_dir(path.parent().unwrap()).unwrap();
+        let fits = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(end);
+        assert!(files.any(|file| fits(&file.unwrap().file_name())), "{from}");
+    }
+    for folder in ["packaging", "packaging/completions", "editors/vim/syntax"] {
+        for file in std::fs::read_dir(root().join(folder)).unwrap() {
+            let file = file.unwrap();
+            let name = format!("{folder}/{}", file.file_name().to_string_lossy());
+            assert!(file.path().is_dir() || held.contains(&name), "{name}");
+        }
+    }
+}
