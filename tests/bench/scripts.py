@@ -113,6 +113,11 @@ PRINTF = f'{ENTER} {{ printf("%d %s\\n", pid, comm); }}'
 # A key of its own for each system call of the load.
 KEYS = ENTER + " {{ @[args.id, tid, nsecs] = count(); }}"
 
+# Every stack of the load once.
+STACKS = {word: "config = { max_map_keys = 20000; unstable_dw_ustack = enable } "
+                f"tracepoint:syscalls:sys_enter_getpgid /args.pid == 77777/ {{ @[{word}] = count(); }}"
+          for word in ("ustack", "dw_ustack")}
+
 # What is attached to, filled in, as many as there are.
 ATTACH = "config = { max_probes = 20000; max_bpf_progs = 20000 } %s { @ = count(); }"
 

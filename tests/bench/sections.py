@@ -282,6 +282,34 @@ def keys(bench):
     pairs(table, [("peak", "MiB"), ("end", "ms"), ("keys", "shown")], bench)
 
 
+def stacks(bench):
+    """A script that counts 10,000 different stacks of a program and shows them by name: the
+    whole run beside that of a single stack, with the command as the traced process."""
+    table = collections.defaultdict(lambda: collections.defaultdict(list))
+    path = bench.tool("stacks")
+    for number in range(bench.rounds):
+        for word in scripts.STACKS:
+            for count in (1, 10_000):
+                name = f"{count:,} of {word}"
+                for tracer in bench.in_turn(number):
+                    argv = tracer.argv("-q", "-e", scripts.STACKS[word], "-c", f"{bench.tool('paths')} {count}")
+                    began = time.monotonic()
+                    with open(path, "wb") as sink:
+                        run = subprocess.Popen(argv, stdout=sink, stderr=subprocess.DEVNULL)
+                        _, status, used = os.wait4(run.pid, 0)
+                    wall = time.monotonic() - began
+                    run.returncode = os.waitstatus_to_exitcode(status)
+                    with open(path, "rb") as text:
+                        shown = sum(line.startswith(b"]: ") for line in text)
+                    if run.returncode or not shown:
+                        bench.note(name, tracer, f"ended with status {run.returncode}, {shown} stacks")
+                        continue
+                    busy = (used.ru_utime + used.ru_stime) * 1000
+                    figures = (used.ru_maxrss / 1024, busy, wall * 1000, float(shown))
+                    table[name][tracer.name].append(figures)
+    pairs(table, [("peak", "MiB"), ("CPU", "ms"), ("wall", "ms"), ("stacks", "shown")], bench)
+
+
 def stages(bench, tracer, text):
     """Microseconds of each stage of rbt's compiler, the quickest of many rounds; empty if it
     refuses the script."""
@@ -351,4 +379,5 @@ def compile_(bench):
     bench.finish([f"{ours.name}, growth", "ms", "us a clause", "to the row above"], rows)
 
 
-ALL = {"startup": startup, "compile": compile_, "size": size, "code": code, "cost": cost, "printf": printf, "keys": keys}
+ALL = {"startup": startup, "compile": compile_, "size": size, "code": code, "cost": cost, "printf": printf, "keys": keys,
+       "stacks": stacks}
