@@ -33,7 +33,7 @@ __attribute__((noinline)) void once(void)
 
 __attribute__((noinline)) void ask(void)
 {
-	for (int i = 0; i < 500000; i++)
+	for (int i = 0; i < 2000000; i++)
 		once();
 	sink++;
 }
