@@ -10,7 +10,7 @@ use crate::hir::{self, Expr, MapContent, MapIndex, Stmt, VariableId};
 use crate::ir::builder::FunctionBuilder;
 use crate::ir::{Address, AluOp, Comparison, End, FunctionId, Operand, Reg, Size, helpers};
 use crate::target::Feature;
-use crate::types::layout;
+use crate::types::{Type, layout};
 use std::collections::HashMap;
 
 /// Rounds a loop may make as jumps where both bounds are known.
@@ -79,8 +79,8 @@ impl Builder<'_> {
             });
             return;
         }
-        let mut used = used_variables(body);
-        hir::any(condition, &mut |e| note_variables(e, &mut used));
+        let mut used = Used::of(body);
+        hir::any(condition, &mut |e| used.expr(e));
         let rounds = Operand::Imm(MOST_ROUNDS);
         self.loop_callback(rounds, Operand::Imm(0), used, |b, _| {
             let go = b.f.label();
@@ -134,7 +134,7 @@ impl Builder<'_> {
             );
             return;
         }
-        let used = used_variables(body);
+        let used = Used::of(body);
         let skip = self.f.label();
         let run = self.f.label();
         self.f.branch(less(is_signed), first, last, run, skip);
@@ -158,7 +158,7 @@ impl Builder<'_> {
             return;
         };
         let ty = self.variable_type(variable);
-        let used = used_variables(body);
+        let used = Used::of(body);
         let (function, environment) = self.callback("each", 4, 3, used, Operand::Imm(0), |b| {
             let key = b.f.param(1);
             let value = b.f.param(2);
@@ -201,7 +201,7 @@ impl Builder<'_> {
     /// How many keys a map has: the kernel counts as it walks.
     pub fn count_elements(&mut self, map: MapIndex) -> Operand {
         let none = Operand::Imm(0);
-        let (function, environment) = self.callback("count", 4, 3, Vec::new(), none, |_| ());
+        let (function, environment) = self.callback("count", 4, 3, Used::default(), none, |_| ());
         let map = self.map(map);
         let function = Operand::Function(function);
         let object = self.pointer(environment.at);
@@ -249,7 +249,7 @@ impl Builder<'_> {
     pub(super) fn repeat(&mut self, rounds: i64, body: impl FnOnce(&mut Self)) {
         if self.has(Feature::Loop) {
             let rounds = Operand::Imm(rounds.min(MOST_ROUNDS));
-            self.loop_callback(rounds, Operand::Imm(0), Vec::new(), |b, _| body(b));
+            self.loop_callback(rounds, Operand::Imm(0), Used::default(), |b, _| body(b));
             return;
         }
         let round = self.copy(0);
@@ -285,7 +285,7 @@ impl Builder<'_> {
         &mut self,
         rounds: Operand,
         first: Operand,
-        used: Vec<VariableId>,
+        used: Used,
         body: impl FnOnce(&mut Self, Operand),
     ) {
         let (function, environment) = self.callback("loop", 2, 1, used, first, |b| {
@@ -317,13 +317,15 @@ impl Builder<'_> {
         name: &str,
         params: u32,
         environment_param: usize,
-        used: Vec<VariableId>,
+        used: Used,
         first: Operand,
         body: impl FnOnce(&mut Self),
     ) -> (FunctionId, Environment) {
+        let changed: Vec<VariableId> = used.0.iter().filter(|(_, is)| *is).map(|v| v.0).collect();
         let captured: Vec<(VariableId, Home)> = used
+            .0
             .into_iter()
-            .filter_map(|id| match self.homes.get(id.0 as usize) {
+            .filter_map(|(id, _)| match self.homes.get(id.0 as usize) {
                 Some(Home::None) | None => None,
                 Some(home) => Some((id, *home)),
             })
@@ -391,19 +393,46 @@ impl Builder<'_> {
         self.put(at.plus(SITE), site, Size::B8);
         self.put(at.plus(RESULT), 0, Size::B8);
         self.put(at.plus(FIRST), first, Size::B8);
+        let mut zero = None;
         for (index, (id, home)) in captured.iter().enumerate() {
             let to = at.plus(variable_offset(index));
+            let is_hidden = changed.contains(id)
+                && !matches!(home, Home::None)
+                && matches!(self.variable_type(*id), Type::Int(_) | Type::Bool);
+            let hidden = is_hidden.then(|| *zero.get_or_insert_with(|| self.unknown_zero()));
             match home {
                 Home::Memory(address) if !self.variable_type(*id).is_scalar() => {
                     let pointer = self.pointer(*address);
                     self.put(to, pointer, Size::B8);
                 }
-                Home::Memory(from) => self.copy_bytes(to, *from, 8),
-                Home::Reg(reg) => self.put(to, *reg, Size::B8),
+                Home::Memory(from) if hidden.is_none() => self.copy_bytes(to, *from, 8),
+                Home::Memory(from) => {
+                    let value = self.load(*from, Size::B8);
+                    self.put_hidden(to, value, hidden);
+                }
+                Home::Reg(reg) => self.put_hidden(to, *reg, hidden),
                 Home::None => {}
             }
         }
         (function, Environment { at, captured })
+    }
+
+    /// Zero, of which the verifier knows nothing.
+    ///
+    /// A number that it knew before a loop it would follow through every round, and a loop that
+    /// counts up to a `break` it would follow past it: it does not know that a callback which
+    /// gave 1 is not called again.
+    fn unknown_zero(&mut self) -> Reg {
+        let zeros = self.in_reg(Operand::Global(self.plan.zero));
+        self.load(Address::reg(zeros), Size::B8)
+    }
+
+    fn put_hidden(&mut self, to: Address, value: Reg, zero: Option<Reg>) {
+        let value = match zero {
+            Some(zero) => self.alu(AluOp::Add, value, zero),
+            None => value.into(),
+        };
+        self.put(to, value, Size::B8);
     }
 
     /// Takes back what a loop changed, and leaves the program if its body did.
@@ -459,41 +488,43 @@ fn less(is_signed: bool) -> Comparison {
     }
 }
 
-fn note_variables(expr: &Expr, used: &mut Vec<VariableId>) -> bool {
-    let id = match &expr.kind {
-        hir::ExprKind::Variable(id) => *id,
-        hir::ExprKind::StepVariable { variable, .. } => *variable,
-        hir::ExprKind::Block(statements, _) => {
-            note_statements(statements, used);
-            return false;
-        }
-        _ => return false,
-    };
-    if !used.contains(&id) {
-        used.push(id);
+/// The scratch variables that a loop's body names, each once, and whether the body changes them.
+#[derive(Debug, Default)]
+struct Used(Vec<(VariableId, bool)>);
+
+impl Used {
+    fn of(statements: &[Stmt]) -> Self {
+        let mut used = Self::default();
+        used.statements(statements);
+        hir::any_in(statements, &mut |e| used.expr(e));
+        used
     }
-    false
-}
 
-fn note_statements(statements: &[Stmt], used: &mut Vec<VariableId>) {
-    hir::each_statement(statements, &mut |statement| {
-        let id = match &statement.kind {
-            hir::StmtKind::SetVariable(id, _) | hir::StmtKind::Clear(id) => *id,
-            hir::StmtKind::ForRange { variable, .. } | hir::StmtKind::ForMap { variable, .. } => {
-                *variable
-            }
-            _ => return,
-        };
-        if !used.contains(&id) {
-            used.push(id);
+    fn note(&mut self, id: VariableId, is_changed: bool) {
+        match self.0.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, changed)) => *changed |= is_changed,
+            None => self.0.push((id, is_changed)),
         }
-    });
-}
+    }
 
-/// The scratch variables that statements name.
-fn used_variables(statements: &[Stmt]) -> Vec<VariableId> {
-    let mut used = Vec::new();
-    note_statements(statements, &mut used);
-    hir::any_in(statements, &mut |e| note_variables(e, &mut used));
-    used
+    /// Notes what stands at one expression. Always false: the walk goes on.
+    fn expr(&mut self, expr: &Expr) -> bool {
+        match &expr.kind {
+            hir::ExprKind::Variable(id) => self.note(*id, false),
+            hir::ExprKind::StepVariable { variable, .. } => self.note(*variable, true),
+            hir::ExprKind::Block(statements, _) => self.statements(statements),
+            _ => {}
+        }
+        false
+    }
+
+    fn statements(&mut self, statements: &[Stmt]) {
+        hir::each_statement(statements, &mut |statement| match &statement.kind {
+            hir::StmtKind::SetVariable(id, _) | hir::StmtKind::Clear(id) => self.note(*id, true),
+            hir::StmtKind::ForRange { variable, .. } | hir::StmtKind::ForMap { variable, .. } => {
+                self.note(*variable, true);
+            }
+            _ => {}
+        });
+    }
 }
