@@ -8,6 +8,7 @@ use super::Arch;
 /// A general register is `x0` by the processor's manual and `r0` by bpftrace's scripts.
 pub const AARCH64: Arch = Arch {
     name: "aarch64",
+    has_disjoint_spaces: false,
     registers: &[
         ("r0", 0),
         ("r1", 8),

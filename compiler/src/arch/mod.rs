@@ -18,6 +18,9 @@ pub fn named(name: &str) -> Option<&'static Arch> {
 pub struct Arch {
     /// As `uname -m` says it.
     pub name: &'static str,
+    /// Whether no address means something in the kernel and in a process: the kernel then has
+    /// helpers that read either.
+    pub has_disjoint_spaces: bool,
     /// Registers of the kernel's `struct pt_regs` by their short names, with byte offsets.
     pub registers: &'static [(&'static str, u32)],
     /// Names of the registers that carry the arguments of a function call, in order.

@@ -6,6 +6,7 @@ use super::Arch;
 /// x86-64.
 pub const X86_64: Arch = Arch {
     name: "x86_64",
+    has_disjoint_spaces: true,
     registers: &[
         ("r15", 0),
         ("r14", 8),

@@ -36,6 +36,7 @@ helpers! {
     MAP_LOOKUP_ELEM = 1, "map_lookup_elem", 2;
     MAP_UPDATE_ELEM = 2, "map_update_elem", 4;
     MAP_DELETE_ELEM = 3, "map_delete_elem", 2;
+    PROBE_READ = 4, "probe_read", 3;
     KTIME_GET_NS = 5, "ktime_get_ns", 0;
     TRACE_PRINTK = 6, "trace_printk", 5;
     GET_PRANDOM_U32 = 7, "get_prandom_u32", 0;
@@ -47,6 +48,7 @@ helpers! {
     GET_CURRENT_TASK = 35, "get_current_task", 0;
     PROBE_WRITE_USER = 36, "probe_write_user", 3;
     GET_NUMA_NODE_ID = 42, "get_numa_node_id", 0;
+    PROBE_READ_STR = 45, "probe_read_str", 3;
     GET_SOCKET_COOKIE = 46, "get_socket_cookie", 1;
     OVERRIDE_RETURN = 58, "override_return", 2;
     GET_STACK = 67, "get_stack", 4;

@@ -103,6 +103,7 @@ impl Builder<'_> {
         let bytes = bytes.into();
         let (helper, name) = match space {
             Space::User => (helpers::PROBE_READ_USER, "probe_read_user"),
+            Space::Kernel if self.reads_anywhere() => (helpers::PROBE_READ, "probe_read"),
             Space::Kernel | Space::Direct => (helpers::PROBE_READ_KERNEL, "probe_read_kernel"),
         };
         let from = from.into();
@@ -122,6 +123,7 @@ impl Builder<'_> {
     ) -> Reg {
         let (helper, name) = match space {
             Space::User => (helpers::PROBE_READ_USER_STR, "probe_read_user_str"),
+            Space::Kernel if self.reads_anywhere() => (helpers::PROBE_READ_STR, "probe_read_str"),
             Space::Kernel | Space::Direct => {
                 (helpers::PROBE_READ_KERNEL_STR, "probe_read_kernel_str")
             }
@@ -131,6 +133,12 @@ impl Builder<'_> {
         let result = self.call(helper, &[dst, capacity, from]);
         self.report_read(result, name);
         result
+    }
+
+    /// Whether an address that is of no known memory can be read wherever it lies: in probes
+    /// that are of neither side, where no address is of both.
+    fn reads_anywhere(&self) -> bool {
+        !self.probe().provider.has_space() && self.target.arch().has_disjoint_spaces
     }
 
     /// Counts a failed read, where failed reads are to be reported.

@@ -212,6 +212,10 @@ fn context(provider: &'static dyn Provider, place: &Place) -> ProbeContext {
 }
 
 impl Provider for Software {
+    fn has_space(&self) -> bool {
+        false
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["s"]
     }
@@ -240,6 +244,10 @@ impl Provider for Software {
 }
 
 impl Provider for Hardware {
+    fn has_space(&self) -> bool {
+        false
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["h"]
     }

@@ -50,6 +50,10 @@ word! {
 const SIGNAL: &str = "SIGUSR1";
 
 impl Provider for Own {
+    fn has_space(&self) -> bool {
+        false
+    }
+
     fn when(&self) -> When {
         When::Signal
     }
@@ -143,6 +147,10 @@ fn routes(name: &str, places: &[Place]) -> Vec<Route> {
 }
 
 impl Provider for Begin {
+    fn has_space(&self) -> bool {
+        false
+    }
+
     fn when(&self) -> When {
         When::Begin
     }
@@ -175,6 +183,10 @@ impl Provider for Begin {
 }
 
 impl Provider for End {
+    fn has_space(&self) -> bool {
+        false
+    }
+
     fn when(&self) -> When {
         When::End
     }

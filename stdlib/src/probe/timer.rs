@@ -165,6 +165,10 @@ fn list(name: &str, spec: &ProbeSpec<'_>) -> Vec<String> {
 }
 
 impl Provider for Interval {
+    fn has_space(&self) -> bool {
+        false
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["i"]
     }
@@ -198,6 +202,10 @@ impl Provider for Interval {
 }
 
 impl Provider for Profile {
+    fn has_space(&self) -> bool {
+        false
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["p"]
     }

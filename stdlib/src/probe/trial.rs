@@ -78,6 +78,10 @@ fn routes(kind: ProgramKind, places: &[Place]) -> Vec<Route> {
 }
 
 impl Provider for Bench {
+    fn has_space(&self) -> bool {
+        false
+    }
+
     fn when(&self) -> When {
         When::Bench
     }
@@ -114,6 +118,10 @@ impl Provider for Bench {
 }
 
 impl Provider for Test {
+    fn has_space(&self) -> bool {
+        false
+    }
+
     fn when(&self) -> When {
         When::Test
     }

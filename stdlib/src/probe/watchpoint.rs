@@ -38,6 +38,10 @@ fn parts(place: &Place) -> (u64, u32, u32) {
 }
 
 impl Provider for Watchpoint {
+    fn has_space(&self) -> bool {
+        false
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["w"]
     }
