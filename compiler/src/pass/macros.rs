@@ -111,6 +111,10 @@ impl Rewrite for Expansion<'_> {
         let span = expr.span;
         match &expr.kind {
             ExprKind::Call { name, arguments } => {
+                // A builtin's name with arguments may be a macro's.
+                if !arguments.is_empty() {
+                    self.ask(&format!("{}()", name.node));
+                }
                 if let Some(block) = self.expand(&name.node, arguments, span) {
                     *expr = block;
                 }
@@ -131,9 +135,15 @@ impl Rewrite for Expansion<'_> {
 impl Expansion<'_> {
     /// The macros of that name, the library's too.
     fn overloads(&mut self, name: &str) -> Option<Rc<Vec<Macro>>> {
-        if !self.asked.contains(name) {
-            self.asked.insert(name.to_owned());
-            let found = (self.library)(name);
+        self.ask(name);
+        self.macros.get(name).cloned()
+    }
+
+    /// Gets what the library has for a word, once.
+    fn ask(&mut self, word: &str) {
+        if !self.asked.contains(word) {
+            self.asked.insert(word.to_owned());
+            let found = (self.library)(word);
             for mut definition in found {
                 // Its file is none of the script's sources: what it says is said at the call.
                 definition.span = Span::default();
@@ -146,7 +156,6 @@ impl Expansion<'_> {
                 }
             }
         }
-        self.macros.get(name).cloned()
     }
 
     /// The block a call becomes; `None` if the name is no macro.
@@ -156,12 +165,19 @@ impl Expansion<'_> {
         if self.calls.iter().any(|caller| caller == name) {
             let mut chain = self.calls.clone();
             chain.push(name.to_owned());
-            let message = format!("Recursive macro call: {}", chain.join(" > "));
+            let message = format!(
+                "Recursive macro call detected. Call chain: {}",
+                chain.join(" > ")
+            );
             let here = "expands to itself";
             self.complain(message, span, here);
             return error;
         }
         let Some(definition) = choose(&overloads, arguments) else {
+            if arguments.is_empty() && overloads.iter().all(is_of_library) {
+                // Then it is the builtin that is called.
+                return None;
+            }
             let message =
                 format!("Call to {name}() has arguments that do not match any definition.");
             let mut diagnostic =

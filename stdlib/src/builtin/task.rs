@@ -74,10 +74,11 @@ fn copy_own_name(b: &mut Builder<'_>, to: Address) -> bool {
 word! {
     /// `comm`
     Comm = "comm" {
-        usage: ["comm -> string[16]"],
-        summary: "The name of the thread that runs.",
+        usage: ["comm -> string[16]", "comm(pid) -> string[64]"],
+        summary: "The name of the thread that runs, or of a process.",
         details: "At most 15 characters; a program sets it, usually to the start of its own \
-                  name.",
+                  name. That of another process is looked up in the kernel's list of processes, \
+                  by its number in the initial namespace; `N/A` if there is none.",
         examples: [
             "BEGIN { print(comm); }",
             "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }",
