@@ -52,7 +52,21 @@ const PREDEFINED: &str = "\
 #define __signed__ signed
 ";
 
+/// Macros of kernel headers that scripts use, for machines that have no such headers.
+const CONSTANTS: &str = include_str!("constants.h");
+
 impl Walk<'_> {
+    /// Stands in for a header that is not there: the kernel's type information has its types,
+    /// but not its macros.
+    pub(super) fn without_header(&mut self, span: Span) {
+        let header = Header {
+            path: String::from("constants.h"),
+            text: CONSTANTS.to_owned(),
+            is_kernel: true,
+        };
+        self.header(&header, span);
+    }
+
     /// Reads a header that was found. What it says wrong is its own affair.
     pub(super) fn header(&mut self, header: &Header, span: Span) {
         self.header_bytes = self.header_bytes.saturating_add(header.text.len());

@@ -242,6 +242,7 @@ impl Walk<'_> {
         self.diagnostics.push(diagnostic.help(format!(
             "name its folder with -I, or put the line between `#ifndef {HAVE_BTF}` and `#endif`"
         )));
+        self.without_header(span);
     }
 
     fn open(&mut self, holds: bool, span: Span) {
