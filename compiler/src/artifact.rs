@@ -62,6 +62,19 @@ impl Manifest {
         }
     }
 
+    /// Gives the maps of texts room for all texts there are.
+    pub fn size_texts(&mut self) {
+        let (texts, sites) = (self.texts.len(), self.sites.len());
+        for map in &mut self.maps {
+            if let (MapRole::Texts { of_sites }, Storage::Map { max_entries, .. }) =
+                (&map.role, &mut map.storage)
+            {
+                let count = if *of_sites { sites } else { texts };
+                *max_entries = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+            }
+        }
+    }
+
     /// Takes back what lowering added since `mark`.
     pub fn rewind(&mut self, mark: Mark) {
         self.maps.truncate(mark.maps);
@@ -254,6 +267,12 @@ pub enum MapRole {
     Table {
         /// `values[i]` goes to index `i`.
         values: Vec<u32>,
+    },
+    /// The manifest's texts, or those of its sites, by number, for programs that need their
+    /// bytes: filled like a table, each cut to the element's size with a NUL at its end.
+    Texts {
+        /// The texts are those of sites.
+        of_sites: bool,
     },
 }
 

@@ -279,12 +279,14 @@ fn recipe(
         };
         let before = manifest.mark();
         let (mut shown, mut code) = attempt(&plan, &mut manifest);
-        if matches!(code, Err(backend::BackendError::FrameFull { .. })) {
-            // Once more, with all but the smallest values in scratch memory.
-            let limit = std::mem::replace(&mut plan.frame_limit, 16);
-            manifest.rewind(before);
-            (shown, code) = attempt(&plan, &mut manifest);
-            plan.frame_limit = limit;
+        // Once more, with all but the smallest values in scratch memory; then with all of them.
+        for most in [16, 0] {
+            if matches!(code, Err(backend::BackendError::FrameFull { .. })) {
+                let limit = std::mem::replace(&mut plan.frame_limit, most);
+                manifest.rewind(before);
+                (shown, code) = attempt(&plan, &mut manifest);
+                plan.frame_limit = limit;
+            }
         }
         match code {
             Err(error) => out.diagnostics.push(backend_error(&error, clause.span)),
@@ -308,6 +310,7 @@ fn recipe(
             }
         }
     }
+    manifest.size_texts();
     // Clauses that lost all their places are gone, and perhaps that was all of them.
     let span = program.clauses.first().map(|clause| clause.span);
     if let Some(span) = span

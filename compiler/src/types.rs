@@ -314,6 +314,16 @@ impl Type {
         }
     }
 
+    /// What a text that travels as a number is once its bytes are needed: of texts, and of the
+    /// names of probes. `None` for every other type.
+    pub fn spelled_out(&self) -> Option<Type> {
+        match self {
+            Type::TextNumber => Some(Type::Str(64)),
+            Type::Site => Some(Type::Str(128)),
+            _ => None,
+        }
+    }
+
     /// The element types of a tuple or record.
     pub fn elements(&self) -> Option<Vec<&Type>> {
         match self {

@@ -38,7 +38,8 @@ pub struct Library {
     pub name: &'static str,
     /// The script. Only its macros count.
     pub text: &'static str,
-    /// The macros' names, so that a file is only read for a script that uses one.
+    /// The macros' names, so that a file is only read for a script that uses one. `NAME()` is
+    /// one whose name is a builtin's without arguments: asked for where it is given some.
     pub words: &'static [&'static str],
 }
 
@@ -504,6 +505,11 @@ pub trait Provider: Word {
     /// that names `retval` is compiled for each such type.
     fn types_result(&self) -> bool {
         false
+    }
+    /// Whether addresses are of one memory, the kernel's or a process's, until the script says
+    /// otherwise; else they are read where they lie, on machines where that can be told.
+    fn has_space(&self) -> bool {
+        true
     }
     /// What its probes are called in the complaint that two have one name, if none may.
     fn unique_as(&self) -> Option<&'static str> {

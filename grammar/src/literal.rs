@@ -181,7 +181,7 @@ fn exponent(text: &str, digits: &str, at: usize) -> Result<u64, LiteralError> {
 fn overflow(text: &str, limit: u64) -> LiteralError {
     LiteralError {
         code: codes::INTEGER_OVERFLOW,
-        message: format!("unable to parse {text}: overflow error, maximum value is {limit}"),
+        message: format!("overflow error, maximum value is {limit}: {text}"),
         here: String::from("too large"),
         range: 0..text.len(),
         help: None,
@@ -301,7 +301,7 @@ fn escape(rest: &str, at: usize, literal: &mut StringLiteral) -> usize {
         }
         _ => {
             let character = written.get(1..).unwrap_or("");
-            let message = format!("invalid escape character '{character}'");
+            let message = format!("invalid escape character '\\{character}'");
             (message, "this escape is not known")
         }
     };
@@ -386,23 +386,22 @@ mod tests {
             (
                 "18446744073709551616",
                 codes::INTEGER_OVERFLOW,
-                "unable to parse 18446744073709551616: overflow error, maximum value is \
-                 18446744073709551615",
+                "overflow error, maximum value is 18446744073709551615: 18446744073709551616",
             ),
             (
                 "4294967296u",
                 codes::INTEGER_OVERFLOW,
-                "unable to parse 4294967296u: overflow error, maximum value is 4294967295",
+                "overflow error, maximum value is 4294967295: 4294967296u",
             ),
             (
                 "2e19",
                 codes::INTEGER_OVERFLOW,
-                "unable to parse 2e19: overflow error, maximum value is 18446744073709551615",
+                "overflow error, maximum value is 18446744073709551615: 2e19",
             ),
             (
                 "1000000d",
                 codes::INTEGER_OVERFLOW,
-                "unable to parse 1000000d: overflow error, maximum value is 18446744073709551615",
+                "overflow error, maximum value is 18446744073709551615: 1000000d",
             ),
         ];
         for (text, code, message) in bad {
@@ -430,7 +429,7 @@ mod tests {
         assert_eq!(
             messages,
             [
-                "invalid escape character 'q'",
+                "invalid escape character '\\q'",
                 "octal escape sequence `\\400` is larger than `\\377`",
                 "`\\x` needs one or two hexadecimal digits",
             ]

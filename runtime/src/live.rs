@@ -415,7 +415,7 @@ fn is_same(before: &MapSchema, old: &Manifest, after: &MapSchema, new: &Manifest
 fn outlives(role: &MapRole) -> bool {
     !matches!(
         role,
-        MapRole::Events | MapRole::Scratch | MapRole::Table { .. }
+        MapRole::Events | MapRole::Scratch | MapRole::Table { .. } | MapRole::Texts { .. }
     )
 }
 

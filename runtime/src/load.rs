@@ -262,7 +262,7 @@ fn create_maps(
             Some(map) => map,
             None => {
                 let map = create_map(schema, definition.map(|(_, d)| d), btf, host)?;
-                fill(schema, &map)?;
+                fill(schema, manifest, &map)?;
                 map
             }
         };
@@ -363,14 +363,38 @@ fn shown_name(schema: &MapSchema) -> String {
 }
 
 /// Stores what userspace has to put into a map before any program runs.
-fn fill(schema: &MapSchema, map: &sys::Map) -> Result<(), Error> {
-    let MapRole::Table { values } = &schema.role else {
-        return Ok(());
+fn fill(schema: &MapSchema, manifest: &Manifest, map: &sys::Map) -> Result<(), Error> {
+    let rows: Vec<&[u8]>;
+    let numbers: Vec<[u8; 4]>;
+    match &schema.role {
+        MapRole::Table { values } => {
+            numbers = values.iter().map(|value| value.to_ne_bytes()).collect();
+            rows = numbers.iter().map(|bytes| &bytes[..]).collect();
+        }
+        MapRole::Texts { of_sites: false } => {
+            rows = manifest.texts.iter().map(String::as_bytes).collect();
+        }
+        MapRole::Texts { of_sites: true } => {
+            rows = manifest
+                .sites
+                .iter()
+                .map(|site| site.text.as_bytes())
+                .collect();
+        }
+        _ => return Ok(()),
+    }
+    // A text that is cut keeps a NUL.
+    let is_text = matches!(schema.role, MapRole::Texts { .. });
+    let size = map.element_size();
+    let most = if is_text {
+        size.saturating_sub(1)
+    } else {
+        size
     };
-    let mut bytes = vec![0; map.element_size()];
-    for (index, value) in (0_u32..).zip(values) {
-        for (to, from) in bytes.iter_mut().zip(value.to_ne_bytes()) {
-            *to = from;
+    for (index, row) in (0_u32..).zip(rows) {
+        let mut bytes = vec![0; size];
+        for (to, from) in bytes.iter_mut().take(most).zip(row) {
+            *to = *from;
         }
         map.update(&index.to_ne_bytes(), &bytes)
             .map_err(|error| Error::system(format!("fill the table {}", schema.symbol), error))?;

@@ -515,6 +515,11 @@ impl Builder<'_> {
 
     fn convert_memory(&mut self, from: &Expr, ty: &Type, to: Address, fill: Fill) {
         let size = ty.size();
+        if matches!(from.ty, Type::TextNumber | Type::Site) {
+            let number = self.value(from);
+            self.spell_out(number, &from.ty, to, size);
+            return;
+        }
         if from.ty.is_scalar() {
             // An integer as an array of bytes.
             self.zero(to, size);
@@ -592,6 +597,11 @@ impl Builder<'_> {
             ExprKind::Convert(inner) => {
                 if let ExprKind::Part { offset, .. } = inner.kind {
                     let from = base.plus(i32::try_from(offset).unwrap_or(i32::MAX));
+                    if matches!(inner.ty, Type::TextNumber | Type::Site) {
+                        let number = self.load_scalar(from, &inner.ty);
+                        self.spell_out(number, &inner.ty, to, part.ty.size());
+                        return;
+                    }
                     let kept = inner.ty.size().min(part.ty.size());
                     self.copy_bytes(to, from, kept);
                 }

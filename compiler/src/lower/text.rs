@@ -1,12 +1,65 @@
-//! Comparing values in memory: texts, arrays, tuples.
+//! Texts: those that travel as numbers spelled out; comparing values in memory.
 
-use super::Builder;
 use super::memory::{common_pieces, pieces};
+use super::{Builder, MaybeNull};
+use crate::artifact::{MapId, MapKind, MapRole, MapSchema, Storage};
 use crate::hir::Expr;
-use crate::ir::{Address, AluOp, Comparison, Label, Operand, Size};
+use crate::ir::{Address, AluOp, Comparison, Label, Operand, Size, helpers};
 use crate::types::{Type, layout};
+use rbt_grammar::Span;
 
 impl Builder<'_> {
+    /// Writes the text of a number, zeros behind it, `size` bytes in all.
+    pub(super) fn spell_out(
+        &mut self,
+        number: impl Into<Operand>,
+        ty: &Type,
+        to: Address,
+        size: u32,
+    ) {
+        let width = ty.spelled_out().map_or(0, |ty| ty.size());
+        let map = self.texts_by_number(*ty == Type::Site, width);
+        let key = self.temporary(8, "the number of a text");
+        self.put(key, number, Size::B8);
+        let key = self.pointer(key);
+        let found = self.call(helpers::MAP_LOOKUP_ELEM, &[Operand::Map(map), key]);
+        let kept = width.min(size);
+        self.if_some_else(
+            MaybeNull::new(found),
+            |b, from| b.copy_bytes(to, from, kept),
+            |b| b.zero(to, kept),
+        );
+        let rest = to.plus(i32::try_from(kept).unwrap_or(i32::MAX));
+        self.zero(rest, size - kept);
+    }
+
+    /// The map of the texts that programs need the bytes of; made when first asked for.
+    fn texts_by_number(&mut self, of_sites: bool, width: u32) -> MapId {
+        let role = MapRole::Texts { of_sites };
+        let mut known = (0..).map(MapId).zip(&self.manifest.maps);
+        if let Some((id, _)) = known.find(|(_, map)| map.role == role) {
+            return id;
+        }
+        let id = MapId(u32::try_from(self.manifest.maps.len()).unwrap_or(u32::MAX));
+        let name = if of_sites { "site_texts" } else { "texts" };
+        self.manifest.maps.push(MapSchema {
+            name: name.to_owned(),
+            symbol: name.to_owned(),
+            storage: Storage::Map {
+                kind: MapKind::Array,
+                key_size: 4,
+                value_size: width,
+                // As many as there are in the end.
+                max_entries: 1,
+                flags: 0,
+            },
+            role,
+            is_kept: false,
+            span: Span::default(),
+        });
+        id
+    }
+
     /// 1 if two values in memory are equal (or are not, if `is_equal` is false), else 0.
     pub(super) fn compare_memory(&mut self, is_equal: bool, left: &Expr, right: &Expr) -> Operand {
         let differ = self.f.label();

@@ -4,6 +4,14 @@ use crate::hir::{Expr, ExprKind};
 use crate::pass::fold;
 use crate::types::Type;
 
+/// A text that travels as a number as the text itself; anything else stays what it is.
+pub fn spelled_out(expr: Expr) -> Expr {
+    match expr.ty.spelled_out() {
+        Some(ty) => convert(expr, &ty),
+        None => expr,
+    }
+}
+
 /// `expr` as `ty`. The caller knows that the one can become the other.
 pub fn convert(expr: Expr, ty: &Type) -> Expr {
     if expr.ty == *ty || ty.is_absorbing() || expr.ty.is_absorbing() {

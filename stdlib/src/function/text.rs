@@ -7,6 +7,7 @@ use rbt_compiler::hir::{self, ExprKind};
 use rbt_compiler::ir::{Address, AluOp, Comparison, Operand, Reg, Size};
 use rbt_compiler::lower::{Builder, Fill};
 use rbt_compiler::pass::check::{Check, kind_name};
+use rbt_compiler::pass::convert::spelled_out;
 use rbt_compiler::types::{I64, Space, Type, U64};
 use rbt_compiler::vocabulary::{ArgumentKind, Function};
 use rbt_grammar::{Diagnostic, codes};
@@ -234,6 +235,7 @@ fn check_text(word: &str, argument: &hir::Expr, cx: &mut Check<'_, '_>) {
 /// Turns what stands for a text into one: arrays of bytes as they are, pointers by what
 /// they point to. Anything else is a complaint.
 pub(super) fn as_text(argument: hir::Expr, cx: &mut Check<'_, '_>) -> hir::Expr {
+    let argument = spelled_out(argument);
     match &argument.ty {
         Type::Str(_) => argument,
         ty if ty.is_absorbing() => argument,

@@ -4,7 +4,7 @@ use super::Infer;
 use super::expr::{part, tuple};
 use super::promote::promote;
 use crate::hir::{BinaryOp, Expr, ExprKind, MapIndex};
-use crate::pass::convert::convert;
+use crate::pass::convert::{convert, spelled_out};
 use crate::pass::fold;
 use crate::types::{Encoding, Field, I8, I64, Space, StructRef, Type, U64};
 use crate::vocabulary::Needs;
@@ -171,7 +171,7 @@ impl Infer<'_, '_> {
 
     /// `base[i]` for everything but maps.
     pub(super) fn index(&mut self, base: &ast::Expr, indices: &[ast::Expr], span: Span) -> Expr {
-        let base = self.expr(base);
+        let base = spelled_out(self.expr(base));
         let [index] = indices else {
             self.report(Diagnostic::error(
                 codes::BAD_OPERAND,
@@ -237,8 +237,8 @@ impl Infer<'_, '_> {
                 self.report(Diagnostic::error(
                     codes::BAD_OPERAND,
                     format!(
-                        "The array index operator [] can only be used on arrays and pointers, \
-                         found {other}."
+                        "The array index operator [] can only be used on arrays, pointers, \
+                         and tuples, found {other}."
                     ),
                     base.span,
                     "not an array",

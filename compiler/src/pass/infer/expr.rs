@@ -262,6 +262,15 @@ impl Infer<'_, '_> {
             if self.input.has_holes {
                 return Expr::new(ExprKind::Zero, Type::Error, span);
             }
+            if self.gone.contains(name)
+                && !self.declared.contains(name)
+                && let Some(outliving) = self.outliving.get_mut(self.clause)
+            {
+                if !outliving.iter().any(|(known, _)| known == name) {
+                    outliving.push((name.to_owned(), span));
+                }
+                return Expr::new(ExprKind::Zero, Type::Unknown, span);
+            }
             let mut diagnostic = Diagnostic::error(
                 codes::UNDEFINED_VARIABLE,
                 format!("Undefined or undeclared variable: ${name}"),
@@ -286,6 +295,9 @@ impl Infer<'_, '_> {
             return Expr::new(ExprKind::Zero, Type::Error, span);
         };
         let variable = self.variable(id);
+        if variable.is_arguments {
+            return self.arguments(span);
+        }
         let ty = variable.ty.clone();
         if variable.is_bare && !variable.is_assigned {
             // Once is enough for a variable.
@@ -392,7 +404,7 @@ impl Infer<'_, '_> {
     fn bad_step(&mut self, span: Span) -> Expr {
         self.report(Diagnostic::error(
             codes::BAD_TARGET,
-            "only scratch variables and maps can be counted up and down",
+            "syntax: increment/decrement requires a variable or map",
             span,
             "not assignable",
         ));
@@ -518,6 +530,7 @@ impl Infer<'_, '_> {
         if to.is_absorbing() || value.ty.is_absorbing() {
             return Expr::new(ExprKind::Zero, to, span);
         }
+        let is_aggregate = matches!(value.ty, Type::Aggregate(_));
         let value = self.as_integer_if_aggregate(value);
         let from = value.ty.clone();
         let is_number = |ty: &Type| {
@@ -605,7 +618,7 @@ impl Infer<'_, '_> {
             return Expr::new(ExprKind::Zero, Type::Error, span);
         }
         // What stands at the place of a macro's call was not written there.
-        if ty.span != span {
+        if ty.span != span && !is_aggregate {
             self.warn_unnecessary(&from, &to, &value, span);
         }
         let mut value = convert(value, &to);

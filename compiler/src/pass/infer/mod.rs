@@ -82,6 +82,8 @@ pub fn run(program: &ast::Program, clauses: &[Probed<'_>], input: &Input<'_, '_>
         parameters: Vec::new(),
         defines: 0,
         gone: HashSet::new(),
+        declared: HashSet::new(),
+        outliving: vec![Vec::new(); clauses.len()],
         loops: 0,
         copies: 1,
         macro_spans: program
@@ -266,6 +268,8 @@ struct VariableTypes {
     is_fixed: bool,
     /// Its address is taken, so that it must have one.
     is_addressed: bool,
+    /// It is another name for the probe's arguments.
+    is_arguments: bool,
     /// Whether something was assigned to it so far in this round's walk.
     is_assigned: bool,
     /// Whether it was declared without a value.
@@ -291,6 +295,11 @@ struct Infer<'a, 't> {
     defines: u32,
     /// Names of variables of blocks that have ended, in this clause.
     gone: HashSet<String>,
+    /// Names that a `let` or a loop of this clause declared, which belong to their block.
+    declared: HashSet<String>,
+    /// By clause: variables that are used behind the block that assigned them first, and where.
+    /// They are the whole clause's, as all variables of older versions were.
+    outliving: Vec<Vec<(String, Span)>>,
     loops: u32,
     /// How often the statement that is walked will stand in the program.
     copies: u64,
@@ -304,11 +313,27 @@ impl<'a, 't> Infer<'a, 't> {
         self.next_variable = 0;
         self.scopes = vec![HashMap::new()];
         self.gone.clear();
+        self.declared.clear();
+        let outliving = self.outliving.get(number).cloned().unwrap_or_default();
         self.probe = Some(probed.context.clone());
         self.is_guess = probed.is_guess;
         self.needs = Needs::default();
         let clause = probed.clause;
         let mut body = Vec::new();
+        for (name, span) in &outliving {
+            let id = self.new_variable(name, *span);
+            let kind = hir::StmtKind::Clear(id);
+            body.push(hir::Stmt { kind, span: *span });
+            self.report(
+                Diagnostic::warning(
+                    codes::UNDEFINED_VARIABLE,
+                    format!("Variable ${name} is used behind the block that assigns it"),
+                    *span,
+                    "its block has ended",
+                )
+                .help(format!("declare it in front of the block: `let ${name};`")),
+            );
+        }
         if let Some(predicate) = &clause.predicate {
             let condition = self.condition(predicate);
             let span = predicate.span;
@@ -326,6 +351,13 @@ impl<'a, 't> Infer<'a, 't> {
         }
         body.append(&mut self.action(&clause.action));
         self.warn_never_assigned(number);
+        if self.outliving.get(number).map_or(0, Vec::len) > outliving.len()
+            && let Some(variables) = self.variables.get_mut(number)
+        {
+            // They get other numbers.
+            variables.clear();
+            self.changed = true;
+        }
         let variables = self
             .variables
             .get(number)
@@ -508,6 +540,7 @@ impl<'a, 't> Infer<'a, 't> {
                 is_flexible: true,
                 is_fixed: false,
                 is_addressed: false,
+                is_arguments: false,
                 is_assigned: false,
                 is_bare: false,
                 span,

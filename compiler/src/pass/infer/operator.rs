@@ -3,7 +3,7 @@
 use super::Infer;
 use super::promote::promote;
 use crate::hir::{BinaryOp, Expr, ExprKind, UnaryOp};
-use crate::pass::convert::convert;
+use crate::pass::convert::{convert, spelled_out};
 use crate::pass::fold;
 use crate::types::{Encoding, I64, Type, U64};
 use rbt_grammar::ast;
@@ -67,6 +67,11 @@ impl Infer<'_, '_> {
     fn negate(&mut self, op: UnaryOp, value: Expr, span: Span) -> Expr {
         if let Some(constant) = value.as_int() {
             let folded = fold::unary(op, constant);
+            let is_cast = !fold::is_flexible(&value) && value.ty.is_integer();
+            if is_cast && !value.ty.is_signed() && value.ty.size() < 8 {
+                let narrow = fold::truncate(folded, &value.ty);
+                return Expr::int(narrow, U64, span);
+            }
             let ty = match op {
                 UnaryOp::Negate => fold::signed_type(folded).unwrap_or(I64),
                 _ if fold::is_flexible(&value) => U64,
@@ -76,8 +81,15 @@ impl Infer<'_, '_> {
             return Expr::int(folded, ty, span);
         }
         let ty = if value.ty.is_signed() { I64 } else { U64 };
+        // An unsigned integer keeps its width: `~(uint8)5` is 250.
+        let narrow = (value.ty.is_integer() && !value.ty.is_signed() && value.ty.size() < 8)
+            .then(|| value.ty.clone());
         let value = convert(value, &ty);
-        Expr::new(ExprKind::Unary(op, Box::new(value)), ty, span)
+        let result = Expr::new(ExprKind::Unary(op, Box::new(value)), ty.clone(), span);
+        match narrow {
+            Some(narrow) => convert(convert(result, &narrow), &ty),
+            None => result,
+        }
     }
 
     fn dereference(&mut self, value: Expr, span: Span) -> Expr {
@@ -246,7 +258,7 @@ impl Infer<'_, '_> {
         self.report(
             Diagnostic::error(
                 codes::BAD_OPERAND,
-                "unable to fold literals due to division by zero",
+                "unable to fold literals due to overflow or underflow",
                 span,
                 "always zero",
             )
@@ -410,6 +422,11 @@ impl Infer<'_, '_> {
             (left, right)
         };
         let is_among_numbers = is_numbered(&left) && right.as_str().is_some();
+        let (left, right) = if is_among_numbers {
+            (left, right)
+        } else {
+            (spelled_out(left), spelled_out(right))
+        };
         let is_scalar = |ty: &Type| {
             matches!(
                 ty,

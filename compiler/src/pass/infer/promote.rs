@@ -27,6 +27,12 @@ pub(super) fn promote(old: (&Type, bool), new: (&Type, bool)) -> Option<(Type, b
             is_signed: aggregate.is_signed || a.is_signed(),
         }),
         (Type::Str(x), Type::Str(y)) => Type::Str(*x.max(y)),
+        (Type::Str(_), Type::TextNumber | Type::Site) => {
+            promote(old, (&b.spelled_out()?, false))?.0
+        }
+        (Type::TextNumber | Type::Site, Type::Str(_)) => {
+            promote((&a.spelled_out()?, false), new)?.0
+        }
         (Type::Buffer(x), Type::Buffer(y)) => Type::Buffer(*x.max(y)),
         (Type::Pointer(x, space), Type::Pointer(y, other)) => {
             let space = if *space == Space::Direct {

@@ -5,7 +5,7 @@ use super::promote::promote;
 use crate::hir::{AggregateUse, Expr, ExprKind, MapIndex, Stmt, StmtKind, VariableId};
 use crate::pass::convert::convert;
 use crate::target::Feature;
-use crate::types::{I64, Type, U64};
+use crate::types::{I64, Origin, Type, U64};
 use crate::vocabulary::Aggregation;
 use rbt_grammar::ast::{self, StatementKind};
 use rbt_grammar::{Diagnostic, Span, codes};
@@ -126,9 +126,13 @@ impl Infer<'_, '_> {
                 body,
             } => return self.for_loop(variable, over, body, span),
             StatementKind::Break | StatementKind::Continue if self.loops == 0 => {
+                let word = match statement.kind {
+                    StatementKind::Break => "break",
+                    _ => "continue",
+                };
                 self.report(Diagnostic::error(
                     codes::BAD_TARGET,
-                    "`break` and `continue` stand only in loops",
+                    format!("'{word}' statement is not allowed in a probe"),
                     span,
                     "not in a loop",
                 ));
@@ -142,7 +146,10 @@ impl Infer<'_, '_> {
                 if !value.ty.is_integer() && value.ty != Type::Bool && !value.ty.is_absorbing() {
                     self.report(Diagnostic::error(
                         codes::BAD_OPERAND,
-                        format!("a clause returns an integer, not `{}`", value.ty),
+                        format!(
+                            "Probe return values can only be integers. Found {}",
+                            value.ty
+                        ),
                         value.span,
                         "not an integer",
                     ));
@@ -212,7 +219,10 @@ impl Infer<'_, '_> {
             self.report(
                 Diagnostic::error(
                     codes::SHADOWED_VARIABLE,
-                    format!("Variable ${} was already declared", name.node),
+                    format!(
+                        "Variable ${} was already declared. Variable shadowing is not allowed.",
+                        name.node
+                    ),
                     name.span,
                     "declared again here",
                 )
@@ -220,6 +230,7 @@ impl Infer<'_, '_> {
             );
         }
         let id = self.new_variable(&name.node, name.span);
+        self.declared.insert(name.node.clone());
         if let Some(ty) = ty {
             let ty = self.declared_type(ty);
             let variable = self.variable(id);
@@ -227,6 +238,7 @@ impl Infer<'_, '_> {
             variable.ty = ty;
         }
         let kind = match value {
+            Some(value) if self.names_arguments(id, &value) => return None,
             Some(value) => self.assign_variable(id, value, name.span),
             None => {
                 self.variable(id).is_bare = true;
@@ -335,7 +347,27 @@ impl Infer<'_, '_> {
             Some(id) => id,
             None => self.new_variable(name, at),
         };
+        if self.names_arguments(id, &value) {
+            return None;
+        }
         Some(self.assign_variable(id, value, at))
+    }
+
+    /// Whether a variable is assigned all of the probe's arguments: it is another name for them,
+    /// since not all of their bytes can be read, and what some say depends on where they lie.
+    fn names_arguments(&mut self, id: VariableId, value: &Expr) -> bool {
+        let is_whole = matches!(value.kind, ExprKind::Argument(_))
+            && matches!(&value.ty, Type::Struct(s) if matches!(s.origin, Origin::Probe(_)));
+        let variable = self.variable(id);
+        if !is_whole || (variable.ty != Type::Unknown && variable.ty != value.ty) {
+            return false;
+        }
+        let is_new = !variable.is_arguments;
+        variable.is_arguments = true;
+        variable.is_assigned = true;
+        variable.ty = value.ty.clone();
+        self.changed |= is_new;
+        true
     }
 
     /// Joins a value's type into a variable's and gives the assignment.
@@ -366,10 +398,9 @@ impl Infer<'_, '_> {
                 Type::Error
             }
             Type::Void => {
-                let name = self.variable(id).name.clone();
                 self.report(Diagnostic::error(
                     codes::TYPE_MISMATCH,
-                    format!("there is no value to assign to ${name}"),
+                    "Value 'void' cannot be assigned to a scratch variable.",
                     value.span,
                     "this has no value",
                 ));
@@ -543,7 +574,7 @@ impl Infer<'_, '_> {
         if value.ty == Type::Void {
             self.report(Diagnostic::error(
                 codes::TYPE_MISMATCH,
-                format!("there is no value to assign to @{name}"),
+                "Value 'void' cannot be assigned to a map.",
                 value.span,
                 "this has no value",
             ));
@@ -819,11 +850,11 @@ impl Infer<'_, '_> {
             ast::ForOver::Range(from, to) => {
                 let from = self.expr(from);
                 let to = self.expr(to);
-                for bound in [&from, &to] {
+                for (bound, which) in [(&from, "start"), (&to, "end")] {
                     if !bound.ty.is_integer() && !bound.ty.is_absorbing() {
                         self.report(Diagnostic::error(
                             codes::BAD_OPERAND,
-                            "a range goes from an integer to an integer",
+                            format!("Loop range requires an integer for the {which} value"),
                             bound.span,
                             format!("this is `{}`", bound.ty),
                         ));
@@ -933,6 +964,7 @@ impl Infer<'_, '_> {
     ) -> (VariableId, Vec<Stmt>) {
         self.in_scope(|infer| {
             let id = infer.new_variable(&variable.node, variable.span);
+            infer.declared.insert(variable.node.clone());
             let known = infer.variable(id);
             let is_new = known.ty != *ty;
             known.ty = ty.clone();
