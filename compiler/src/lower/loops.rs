@@ -274,7 +274,7 @@ impl Builder<'_> {
         pointer: Operand,
         body: impl FnOnce(&mut Self, Operand),
     ) {
-        self.loop_callback(Operand::Imm(rounds), pointer, Vec::new(), |b, _| {
+        self.loop_callback(Operand::Imm(rounds), pointer, Used::default(), |b, _| {
             let pointer = b.environment(FIRST);
             body(b, pointer);
         });
