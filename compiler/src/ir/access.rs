@@ -5,13 +5,15 @@
 
 use super::inst::{Address, Base, Block, End, Function, InstKind, Label, Operand, Reg, SlotId};
 
-fn address(address: &Address, f: &mut dyn FnMut(Reg)) {
+#[inline]
+fn address(address: &Address, f: &mut impl FnMut(Reg)) {
     if let Base::Reg(reg) = address.base {
         f(reg);
     }
 }
 
-fn operand(operand: &Operand, f: &mut dyn FnMut(Reg)) {
+#[inline]
+fn operand(operand: &Operand, f: &mut impl FnMut(Reg)) {
     if let Operand::Reg(reg) = operand {
         f(*reg);
     }
@@ -31,6 +33,7 @@ fn operand_mut(operand: &mut Operand, f: &mut dyn FnMut(&mut Reg)) {
 
 impl InstKind {
     /// The register it writes.
+    #[inline]
     pub fn def(&self) -> Option<Reg> {
         match self {
             InstKind::Move { dst, .. }
@@ -67,7 +70,8 @@ impl InstKind {
     }
 
     /// Each register it reads, as often as it reads it.
-    pub fn for_each_use(&self, f: &mut dyn FnMut(Reg)) {
+    #[inline]
+    pub fn for_each_use(&self, f: &mut impl FnMut(Reg)) {
         match self {
             InstKind::Move { src, .. } => operand(src, f),
             InstKind::Truncate32 { src, .. }
@@ -151,7 +155,8 @@ impl InstKind {
     }
 
     /// Each of its operands that may be anything an [`Operand`] can be.
-    pub fn for_each_operand(&self, f: &mut dyn FnMut(&Operand)) {
+    #[inline]
+    pub fn for_each_operand(&self, f: &mut impl FnMut(&Operand)) {
         match self {
             InstKind::Move { src, .. } | InstKind::Store { src, .. } => f(src),
             InstKind::Alu { left, right, .. } => {
@@ -181,6 +186,7 @@ impl InstKind {
     }
 
     /// The memory it reads or writes by itself.
+    #[inline]
     pub fn address(&self) -> Option<&Address> {
         match self {
             InstKind::Load { address, .. }
@@ -203,7 +209,7 @@ impl InstKind {
     }
 
     /// Each slot it mentions, by access or by address.
-    pub fn for_each_slot(&self, f: &mut dyn FnMut(SlotId)) {
+    pub fn for_each_slot(&self, f: &mut impl FnMut(SlotId)) {
         if let Some(Address {
             base: Base::Frame(slot),
             ..
@@ -266,7 +272,8 @@ impl End {
     }
 
     /// Each operand it reads.
-    pub fn for_each_operand(&self, f: &mut dyn FnMut(&Operand)) {
+    #[inline]
+    pub fn for_each_operand(&self, f: &mut impl FnMut(&Operand)) {
         match self {
             End::Jump(_) => {}
             End::Branch { left, right, .. } => {
@@ -290,7 +297,8 @@ impl End {
     }
 
     /// Each register it reads.
-    pub fn for_each_use(&self, f: &mut dyn FnMut(Reg)) {
+    #[inline]
+    pub fn for_each_use(&self, f: &mut impl FnMut(Reg)) {
         self.for_each_operand(&mut |o| operand(o, f));
     }
 
