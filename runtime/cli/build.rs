@@ -16,4 +16,18 @@ fn main() {
     if is_gnu && std::fs::write(folder.join("libgcc_s.so"), script).is_ok() {
         println!("cargo::rustc-link-search=native={}", folder.display());
     }
+    let tables = folder.join("no-unwinding.ld");
+    let is_released = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    if is_gnu && is_released && std::fs::write(&tables, NO_UNWINDING).is_ok() {
+        let tables = format!("-Wl,-T,{}", tables.display());
+        for argument in ["-no-pie", "-Wl,--no-eh-frame-hdr", &tables] {
+            println!("cargo::rustc-link-arg-bins={argument}");
+        }
+    }
 }
+
+/// Drops the sections that only unwinding reads.
+const NO_UNWINDING: &str = "SECTIONS {
+    /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table .gcc_except_table.*) }
+} INSERT BEFORE .text;
+";
