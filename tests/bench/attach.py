@@ -89,7 +89,7 @@ def _guest(bench, names):
     for number in range(min(bench.rounds, 2)):
         for name in names:
             for tracer in bench.in_turn(number):
-                root, command = ("/rbt/root", "bpftrace") if tracer is peer else ("/", "/rbt/rbt")
+                root, command = ("/rbt/root", "/usr/bin/bpftrace") if tracer is peer else ("/", "/rbt/rbt")
                 lines.append(f"echo '{name}|{tracer.name}|'$(/rbt/launch {root} 2 'Attached ' {command} -e "
                              f"'{scripts.ATTACH_IN_GUEST[name]}')")
     script = bench.tool("guest.sh")
