@@ -290,6 +290,7 @@ mod tests {
             mode: StackMode::Bpftrace,
             is_user,
             frames: names.iter().map(frame).collect(),
+            is_cut: false,
         })
     }
 

@@ -222,7 +222,10 @@ mod tests {
         for size in 1..=LARGEST {
             let class = class_of(size);
             let got = size_of_class(class);
-            assert!(class < CLASSES && got >= size && got % GRAIN == 0, "{size}");
+            assert!(
+                class < CLASSES && got >= size && got.is_multiple_of(GRAIN),
+                "{size}"
+            );
             assert!(got - size < GRAIN.max(got / 5 + 1), "{size} in {got}");
             assert!(class == 0 || size_of_class(class - 1) < size, "{size}");
         }
