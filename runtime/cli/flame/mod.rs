@@ -4,6 +4,8 @@
 //! stack, outermost frame first. Which stacks are counted is the script's matter; without one
 //! the CPUs are sampled.
 
+mod picture;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -81,7 +83,7 @@ impl Flame {
         let bytes = if self.is_folded {
             folded(stacks).replace(OF_KERNEL, "").into_bytes()
         } else {
-            picture(&folded(stacks), &self.title)?
+            picture::draw(stacks, &self.title, OF_KERNEL).into_bytes()
         };
         match &self.path {
             Some(path) => std::fs::write(path, bytes),
@@ -252,27 +254,6 @@ fn folded(stacks: &BTreeMap<String, u64>) -> String {
     })
 }
 
-/// The picture of folded lines.
-#[cfg(not(feature = "pictures"))]
-fn picture(_: &str, _: &str) -> std::io::Result<Vec<u8>> {
-    Err(std::io::Error::other(
-        "this rbt was built without pictures; --folded writes the stacks",
-    ))
-}
-
-/// The picture of folded lines.
-#[cfg(feature = "pictures")]
-fn picture(lines: &str, title: &str) -> std::io::Result<Vec<u8>> {
-    use inferno::flamegraph::color::{MultiPalette, Palette};
-    let mut options = inferno::flamegraph::Options::default();
-    options.title = title.to_owned();
-    options.colors = Palette::Multi(MultiPalette::Java);
-    let mut svg = Vec::new();
-    inferno::flamegraph::from_lines(&mut options, lines.lines(), &mut svg)
-        .map_err(|error| std::io::Error::other(error.to_string()))?;
-    Ok(svg)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
@@ -289,6 +270,7 @@ mod tests {
         Value::Stack(Stack {
             mode: StackMode::Bpftrace,
             is_user,
+            is_cut: false,
             frames: names.iter().map(frame).collect(),
             is_cut: false,
         })
@@ -338,22 +320,5 @@ mod tests {
             total: 8,
         };
         assert_eq!(weight(&Value::Stats(Box::new(total))), 8);
-    }
-
-    #[test]
-    #[cfg(feature = "pictures")]
-    fn the_picture_names_functions() {
-        let svg = picture("sh;main;run_[k] 3\n", "a <title>").unwrap();
-        let svg = String::from_utf8(svg).unwrap();
-        assert!(svg.contains("a &lt;title&gt;"), "{svg}");
-        assert!(
-            svg.contains("<title>main (3 samples, 100.00%)</title>"),
-            "{svg}"
-        );
-        // The mark has chosen a colour and is gone.
-        assert!(
-            svg.contains("<title>run (3 samples, 100.00%)</title>"),
-            "{svg}"
-        );
     }
 }
