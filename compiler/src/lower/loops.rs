@@ -435,11 +435,24 @@ impl Builder<'_> {
         self.put(to, value, Size::B8);
     }
 
+    /// Has the verifier forget what it knows about a word of the frame.
+    ///
+    /// Before Linux 6.7 it takes what a loop's body leaves there for what is there after the loop:
+    /// what becomes of a loop of no rounds is dead code to it, and is removed.
+    fn make_unknown(&mut self, word: Address) {
+        if !self.has(Feature::RawTracepointCookie) {
+            self.atomic_add(word, 0);
+        }
+    }
+
     /// Takes back what a loop changed, and leaves the program if its body did.
     fn after_callback(&mut self, environment: &Environment) {
         for (index, (id, home)) in environment.captured.iter().enumerate() {
             let from = environment.at.plus(variable_offset(index));
             let ty = self.variable_type(*id);
+            if ty.is_scalar() {
+                self.make_unknown(from);
+            }
             match home {
                 Home::Reg(reg) => {
                     let value = self.load_scalar(from, &ty);
@@ -449,6 +462,7 @@ impl Builder<'_> {
                 Home::Memory(_) | Home::None => {}
             }
         }
+        self.make_unknown(environment.at.plus(LEAVE));
         let flag = self.load(environment.at.plus(LEAVE), Size::B8);
         self.when(Comparison::NotEqual, flag, 0, |b| {
             let value = b.load(environment.at.plus(RESULT), Size::B8);
