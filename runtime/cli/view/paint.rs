@@ -283,11 +283,30 @@ fn shade(by: u64, most: u64) -> Option<(char, char, u8)> {
         return None;
     }
     let last = SHADES.len() - 1;
-    let level = match most {
-        0 | 1 => last as f64,
-        most => (by as f64).ln() / (most as f64).ln() * last as f64,
+    let level = match log2(most) {
+        0 => last,
+        // To the nearest.
+        all => ((2 * last as u64 * log2(by) + all) / (2 * all)) as usize,
     };
-    SHADES.get((level.round() as usize).min(last)).copied()
+    SHADES.get(level.min(last)).copied()
+}
+
+/// The logarithm to base 2 of a number from 1 up, in 65,536ths; 0 of 0. The floating one would
+/// be the only thing that the command needs another library for.
+fn log2(number: u64) -> u64 {
+    let Some(whole) = number.checked_ilog2() else {
+        return 0;
+    };
+    // From 1 to below 2, in steps of 2^-31; each squaring says one more binary place.
+    let mut rest = (u128::from(number) << 31 >> whole) as u64;
+    let mut places = u64::from(whole);
+    for _ in 0..16 {
+        rest = rest * rest >> 31;
+        let is_above = rest >> 32;
+        places = places << 1 | is_above;
+        rest >>= is_above;
+    }
+    places
 }
 
 #[cfg(test)]
@@ -353,6 +372,25 @@ mod tests {
         assert_eq!(window(30, 0).range(100), 21..31);
         assert_eq!(window(30, 5).range(100), 0..5);
         assert_eq!(window(0, 0).range(0), 0..0);
+    }
+
+    #[test]
+    fn logarithms_are_close() {
+        for number in (1..2000).chain([1 << 20, 12_345_678_901, u64::MAX - 1, u64::MAX]) {
+            let error = log2(number) as f64 / 65536.0 - (number as f64).log2();
+            assert!((-1.0 / 32768.0..1e-9).contains(&error), "{number}: {error}");
+        }
+        assert_eq!((log2(0), log2(1), log2(1 << 40)), (0, 0, 40 << 16));
+    }
+
+    #[test]
+    fn shades_are_by_the_logarithm() {
+        let shades = |most: u64| [1, 3, most / 2, most].map(|by| shade(by, most));
+        let at = |level: usize| SHADES.get(level).copied();
+        assert_eq!(shades(10_000), [at(0), at(0), at(4), at(4)]);
+        assert_eq!(shade(100, 10_000), at(2));
+        assert_eq!(shade(0, 10_000), None);
+        assert_eq!(shade(1, 1), at(4));
     }
 
     #[test]
