@@ -272,7 +272,6 @@ mod tests {
             is_user,
             is_cut: false,
             frames: names.iter().map(frame).collect(),
-            is_cut: false,
         })
     }
 
