@@ -301,7 +301,7 @@ fn log2(number: u64) -> u64 {
     let mut rest = (u128::from(number) << 31 >> whole) as u64;
     let mut places = u64::from(whole);
     for _ in 0..16 {
-        rest = rest * rest >> 31;
+        rest = (rest * rest) >> 31;
         let is_above = rest >> 32;
         places = places << 1 | is_above;
         rest >>= is_above;
