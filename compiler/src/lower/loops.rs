@@ -34,6 +34,8 @@ const VARIABLES: i32 = 48;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Callback {
     environment: Reg,
+    /// It leaves the program somewhere.
+    leaves: bool,
 }
 
 impl Builder<'_> {
@@ -52,6 +54,9 @@ impl Builder<'_> {
         self.f
             .store(environment.plus(LEAVE), Operand::Imm(1), Size::B8);
         self.f.end(End::Return(Operand::Imm(1)));
+        if let Some(callback) = &mut self.callback {
+            callback.leaves = true;
+        }
     }
 
     pub(super) fn set_result(&mut self, value: Operand) {
@@ -345,7 +350,10 @@ impl Builder<'_> {
             callback: self.callback,
         };
         let environment = self.f.param(environment_param).unwrap_or(Reg(0));
-        self.callback = Some(Callback { environment });
+        self.callback = Some(Callback {
+            environment,
+            leaves: false,
+        });
         let object = Address::reg(environment);
         self.context = self.load(object.plus(CONTEXT), Size::B8);
         self.scratch = self.load(object.plus(SCRATCH), Size::B8);
@@ -378,6 +386,7 @@ impl Builder<'_> {
         self.context = outer.context;
         self.scratch = outer.scratch;
         self.site = outer.site;
+        let leaves = self.callback.is_some_and(|callback| callback.leaves);
         self.callback = outer.callback;
         let size = variable_offset(captured.len()).unsigned_abs();
         let slot = self.f.slot(size, "what a loop shares");
@@ -414,7 +423,12 @@ impl Builder<'_> {
                 Home::None => {}
             }
         }
-        (function, Environment { at, captured })
+        let environment = Environment {
+            at,
+            captured,
+            leaves,
+        };
+        (function, environment)
     }
 
     /// Zero, of which the verifier knows nothing.
@@ -462,6 +476,9 @@ impl Builder<'_> {
                 Home::Memory(_) | Home::None => {}
             }
         }
+        if !environment.leaves {
+            return;
+        }
         self.make_unknown(environment.at.plus(LEAVE));
         let flag = self.load(environment.at.plus(LEAVE), Size::B8);
         self.when(Comparison::NotEqual, flag, 0, |b| {
@@ -476,6 +493,8 @@ impl Builder<'_> {
 struct Environment {
     at: Address,
     captured: Vec<(VariableId, Home)>,
+    /// The callback leaves the program somewhere.
+    leaves: bool,
 }
 
 /// What is put aside while a callback is built.
