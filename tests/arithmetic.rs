@@ -150,14 +150,40 @@ fn any_condition(random: &mut Random, inputs: usize, depth: u32) -> Condition {
     Condition::Compare(op, value(random), value(random))
 }
 
-/// What an expression is: the bits of its 64-bit extension, and whether those are signed.
+/// What an expression is: the bits of its 64-bit extension, whether those are signed, and the type
+/// that says so where it is narrower than 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Value {
     bits: i64,
     is_signed: bool,
+    narrow: Option<Type>,
 }
 
 impl Value {
+    fn wide_of(bits: i64, is_signed: bool) -> Self {
+        Self {
+            bits,
+            is_signed,
+            narrow: None,
+        }
+    }
+
+    fn of(bits: i64, ty: Type) -> Self {
+        Self {
+            bits,
+            is_signed: ty.is_signed,
+            narrow: (ty.bits < 64).then_some(ty),
+        }
+    }
+
+    /// What `-` and `~` make of the bits: an unsigned integer keeps its width.
+    fn unary(self, bits: i64) -> Self {
+        match self.narrow {
+            Some(ty) if !self.is_signed => Self::wide_of(ty.truncate(bits), false),
+            _ => Self::wide_of(bits, self.is_signed),
+        }
+    }
+
     fn wide(self) -> i128 {
         if self.is_signed {
             i128::from(self.bits)
@@ -177,41 +203,32 @@ struct Model<'a> {
 impl Model<'_> {
     fn value(&mut self, expr: &Expr) -> Value {
         match expr {
-            Expr::Input(n) => Value {
-                bits: self.inputs[*n].value,
-                is_signed: self.inputs[*n].ty.is_signed,
-            },
-            Expr::Literal(n) => Value {
-                bits: *n,
-                is_signed: true,
-            },
+            Expr::Input(n) => Value::of(self.inputs[*n].value, self.inputs[*n].ty),
+            Expr::Literal(n) => Value::wide_of(*n, true),
             Expr::Negate(of) => {
                 let of = self.value(of);
-                self.keep(-of.wide(), of.bits.wrapping_neg(), of.is_signed)
+                if of.is_signed || of.narrow.is_none() {
+                    self.keep(-of.wide(), of.bits.wrapping_neg(), of.is_signed);
+                }
+                of.unary(of.bits.wrapping_neg())
             }
             Expr::Complement(of) => {
                 let of = self.value(of);
                 self.exact &= !of.is_signed || of.bits < 0;
-                Value {
-                    bits: !of.bits,
-                    ..of
-                }
+                of.unary(!of.bits)
             }
-            Expr::Cast(ty, of) => Value {
-                bits: ty.truncate(self.value(of).bits),
-                is_signed: ty.is_signed,
-            },
-            Expr::FromBool(ty, of) => Value {
-                bits: i64::from(self.condition(of)),
-                is_signed: ty.is_signed,
-            },
+            Expr::Cast(ty, of) => Value::of(ty.truncate(self.value(of).bits), *ty),
+            Expr::FromBool(ty, of) => Value::of(i64::from(self.condition(of)), *ty),
             Expr::Choose(condition, a, b) => {
                 let chosen = self.condition(condition);
                 let (a, b) = (self.value(a), self.value(b));
                 self.mixes(a, b);
-                Value {
-                    bits: if chosen { a.bits } else { b.bits },
-                    is_signed: a.is_signed || b.is_signed,
+                let bits = if chosen { a.bits } else { b.bits };
+                match (a.narrow, b.narrow) {
+                    (Some(x), Some(y)) if x.is_signed == y.is_signed => {
+                        Value::of(bits, if x.bits < y.bits { y } else { x })
+                    }
+                    _ => Value::wide_of(bits, a.is_signed || b.is_signed),
                 }
             }
             Expr::Binary(op, a, b) => self.binary(op, a, b),
@@ -225,14 +242,8 @@ impl Model<'_> {
             let by = (b.bits & 63) as u32;
             return match (op, a.is_signed) {
                 ("<<", _) => self.keep(a.wide() << by, a.bits << by, a.is_signed),
-                (_, true) => Value {
-                    bits: a.bits >> by,
-                    ..a
-                },
-                (_, false) => Value {
-                    bits: ((a.bits as u64) >> by) as i64,
-                    ..a
-                },
+                (_, true) => Value::wide_of(a.bits >> by, true),
+                (_, false) => Value::wide_of(((a.bits as u64) >> by) as i64, false),
             };
         }
         if matches!(right, Expr::Literal(_)) {
@@ -242,31 +253,22 @@ impl Model<'_> {
         let is_signed = a.is_signed || b.is_signed || op == "-";
         // Both as the result's type sees them.
         let (x, y) = (a.bits, b.bits);
-        let wide = |bits: i64| Value { bits, is_signed }.wide();
+        let wide = |bits: i64| Value::wide_of(bits, is_signed).wide();
         match op {
             "+" => self.keep(wide(x) + wide(y), x.wrapping_add(y), is_signed),
             "-" => self.keep(wide(x) - wide(y), x.wrapping_sub(y), is_signed),
             "*" => self.keep(wide(x).wrapping_mul(wide(y)), x.wrapping_mul(y), is_signed),
-            "&" => Value {
-                bits: x & y,
-                is_signed,
-            },
-            "|" => Value {
-                bits: x | y,
-                is_signed,
-            },
-            "^" => Value {
-                bits: x ^ y,
-                is_signed,
-            },
+            "&" => Value::wide_of(x & y, is_signed),
+            "|" => Value::wide_of(x | y, is_signed),
+            "^" => Value::wide_of(x ^ y, is_signed),
             _ if y == 0 => {
                 self.exact = false;
-                Value { bits: 1, is_signed }
+                Value::wide_of(1, is_signed)
             }
             "/" => self.keep(wide(x) / wide(y), (wide(x) / wide(y)) as i64, is_signed),
             "%" => {
                 let bits = (wide(x) % wide(y)) as i64;
-                Value { bits, is_signed }
+                Value::wide_of(bits, is_signed)
             }
             _ => unreachable!("{op}"),
         }
@@ -282,7 +284,7 @@ impl Model<'_> {
 
     /// `bits`, noting whether they are all of `exact`.
     fn keep(&mut self, exact: i128, bits: i64, is_signed: bool) -> Value {
-        let value = Value { bits, is_signed };
+        let value = Value::wide_of(bits, is_signed);
         self.exact &= value.wide() == exact;
         value
     }
