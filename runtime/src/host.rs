@@ -364,7 +364,7 @@ impl Target for Host {
     }
 
     fn cgroup_id(&self, path: &str) -> Result<Option<u64>, TargetError> {
-        const CGROUP2: i64 = 0x6367_7270;
+        const CGROUP2: u32 = 0x6367_7270;
         let attempted = "find the cgroup";
         match sys::file_system_kind(Path::new(path)) {
             Ok(CGROUP2) => {}

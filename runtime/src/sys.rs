@@ -1094,15 +1094,17 @@ pub(crate) fn detached_mount(kind: &CStr) -> io::Result<OwnedFd> {
     })
 }
 
-/// The number that tells what kind of file system holds `path` (`man 2 statfs`).
-pub(crate) fn file_system_kind(path: &Path) -> io::Result<i64> {
+/// The number that tells what kind of file system holds `path` (`man 2 statfs`). C libraries
+/// differ in its sign; all numbers in use have 32 bits.
+pub(crate) fn file_system_kind(path: &Path) -> io::Result<u32> {
     use std::os::unix::ffi::OsStrExt;
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut facts = MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: `path` ends with a NUL and `facts` has room for the answer.
     check(unsafe { libc::statfs(path.as_ptr(), facts.as_mut_ptr()) })?;
     // SAFETY: all-zero bytes are a valid value of this plain struct, and the kernel filled it.
-    Ok(unsafe { facts.assume_init() }.f_type)
+    let kind = unsafe { facts.assume_init() }.f_type;
+    Ok(u32::try_from(kind).unwrap_or(0))
 }
 
 // ---- processes -----------------------------------------------------------------------------

@@ -187,7 +187,13 @@ fn entry(pid: pid_t) -> io::Result<u64> {
     Err(io::Error::from(io::ErrorKind::NotFound))
 }
 
-fn request(what: libc::c_uint, pid: pid_t, data: c_long) -> io::Result<()> {
+/// A request's number, as the C library declares it.
+#[cfg(target_env = "gnu")]
+type Request = libc::c_uint;
+#[cfg(not(target_env = "gnu"))]
+type Request = c_int;
+
+fn request(what: Request, pid: pid_t, data: c_long) -> io::Result<()> {
     // SAFETY: none of these requests takes a pointer: their data are a number.
     let code = unsafe { libc::ptrace(what, pid, ptr::null_mut::<c_void>(), data) };
     if code < 0 {
