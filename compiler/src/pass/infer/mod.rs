@@ -11,6 +11,7 @@ mod operator;
 mod promote;
 mod statement;
 mod typename;
+mod unpack;
 
 use super::check::Check;
 use super::preamble::Macros;

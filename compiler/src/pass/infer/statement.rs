@@ -285,7 +285,7 @@ impl Infer<'_, '_> {
         Type::Error
     }
 
-    fn assign(
+    pub(super) fn assign(
         &mut self,
         target: &ast::Expr,
         op: Option<ast::BinaryOp>,
@@ -301,6 +301,9 @@ impl Infer<'_, '_> {
                 }
                 _ => return self.bad_target(target, value),
             },
+            ast::ExprKind::Tuple(targets) if op.is_none() => {
+                return self.unpack(targets, value, target.span, span);
+            }
             ast::ExprKind::Error => {
                 self.expr(value);
                 return None;
@@ -327,7 +330,7 @@ impl Infer<'_, '_> {
         None
     }
 
-    fn assign_named(
+    pub(super) fn assign_named(
         &mut self,
         name: &str,
         at: Span,
