@@ -151,13 +151,7 @@ fn recipe(
     options: &Options,
     out: &mut Compiled,
 ) -> Option<()> {
-    let providers: Vec<&str> = vocabulary.providers.iter().map(|p| p.name()).collect();
-    let aliases: Vec<&str> = vocabulary
-        .providers
-        .iter()
-        .flat_map(|p| p.aliases())
-        .copied()
-        .collect();
+    let (providers, aliases) = vocabulary.provider_names();
     let parse_options = ParseOptions {
         providers: &providers,
         aliases: &aliases,

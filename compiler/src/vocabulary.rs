@@ -13,7 +13,7 @@ use crate::target::Target;
 use crate::types::{Space, StructRef, Type};
 use crate::word::Word;
 use rbt_grammar::ast::AttachPart;
-use rbt_grammar::{Diagnostic, Span, Spanned};
+use rbt_grammar::{Diagnostic, ParseOptions, Parsed, Source, Span, Spanned};
 use std::fmt;
 
 /// The words of the language, for the compiler.
@@ -65,6 +65,24 @@ impl Vocabulary {
             .iter()
             .copied()
             .find(|w| w.name().eq_ignore_ascii_case(name) || w.aliases().contains(&name))
+    }
+
+    /// The names of all providers, and their aliases: what the parser knows a probe by.
+    pub fn provider_names(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let names = self.providers.iter().map(|p| p.name()).collect();
+        let aliases = self.providers.iter().flat_map(|p| p.aliases());
+        (names, aliases.copied().collect())
+    }
+
+    /// Parses a script of this vocabulary, with `$1` and so on as given.
+    pub fn parse(&self, source: &Source, positional: &[String]) -> Parsed {
+        let (providers, aliases) = self.provider_names();
+        let options = ParseOptions {
+            providers: &providers,
+            aliases: &aliases,
+            positional,
+        };
+        rbt_grammar::parse(source, &options)
     }
 }
 

@@ -65,12 +65,9 @@ pub(crate) fn one(args: &Args) -> Result<u8, String> {
 
 /// The usual form of a text, and what is wrong with it; none if that is fatal.
 pub(crate) fn lay_out(source: &Source) -> (Option<String>, Diagnostics) {
-    let vocabulary = &rbt_stdlib::VOCABULARY;
-    let names: Vec<&str> = vocabulary.providers.iter().map(|p| p.name()).collect();
-    let aliases = vocabulary.providers.iter().flat_map(|p| p.aliases());
-    let aliases: Vec<&str> = aliases.copied().collect();
+    let (providers, aliases) = rbt_stdlib::VOCABULARY.provider_names();
     let options = ParseOptions {
-        providers: &names,
+        providers: &providers,
         aliases: &aliases,
         positional: &[],
     };

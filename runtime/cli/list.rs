@@ -6,7 +6,7 @@ use rbt_compiler::btf::{BtfType, KERNEL, TypeId};
 use rbt_compiler::target::{Target, TracedProcess};
 use rbt_compiler::vocabulary::{ProbeSpec, Provider};
 use rbt_grammar::ast::{AttachPart, AttachPoint, Item};
-use rbt_grammar::{Diagnostic, ParseOptions, Severity, SourceMap, Span, Spanned, codes};
+use rbt_grammar::{Diagnostic, Severity, SourceMap, Span, Spanned, codes};
 use rbt_runtime::{Host, Process};
 use rbt_stdlib::VOCABULARY;
 use std::path::Path;
@@ -260,15 +260,7 @@ fn list_script(args: &Args, host: &Host) -> Result<u8, String> {
     let Some(source) = sources.get(script) else {
         return Ok(WRONG);
     };
-    let providers: Vec<&str> = VOCABULARY.providers.iter().map(|p| p.name()).collect();
-    let aliases = VOCABULARY.providers.iter().flat_map(|p| p.aliases());
-    let aliases: Vec<&str> = aliases.copied().collect();
-    let options = ParseOptions {
-        providers: &providers,
-        aliases: &aliases,
-        positional: &positional,
-    };
-    let parsed = rbt_grammar::parse(source, &options);
+    let parsed = VOCABULARY.parse(source, &positional);
     let is_broken = parsed.diagnostics.iter().any(Diagnostic::is_fatal);
     show_all(&parsed.diagnostics, &sources, !args.hides_warnings);
     if is_broken {

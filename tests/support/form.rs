@@ -4,26 +4,18 @@
 //! or why it cannot be done. Everything else stays, byte for byte and place for place; only
 //! where what follows does not begin an item by itself, a `;` goes before the closing `>`.
 
+use rbt_grammar::SourceMap;
 use rbt_grammar::ast::{Clause, Item};
-use rbt_grammar::{ParseOptions, SourceMap};
 use rbt_stdlib::VOCABULARY;
 
 /// The script in the other form.
 ///
 /// Errors: the script has a mistake in its syntax, or no clause.
 pub fn other(text: &str, positional: &[String]) -> Result<String, String> {
-    let providers: Vec<&str> = VOCABULARY.providers.iter().map(|p| p.name()).collect();
-    let aliases = VOCABULARY.providers.iter().flat_map(|p| p.aliases());
-    let aliases: Vec<&str> = aliases.copied().collect();
-    let options = ParseOptions {
-        providers: &providers,
-        aliases: &aliases,
-        positional,
-    };
     let mut sources = SourceMap::new();
     let id = sources.add("script", text);
     let source = sources.get(id).ok_or("no source")?;
-    let parsed = rbt_grammar::parse(source, &options);
+    let parsed = VOCABULARY.parse(source, positional);
     if parsed.diagnostics.iter().any(|d| d.is_fatal()) {
         return Err("its syntax is wrong in either form".to_owned());
     }

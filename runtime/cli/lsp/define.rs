@@ -7,7 +7,7 @@ use super::Server;
 use super::document::Document;
 use crate::imports;
 use rbt_grammar::ast::Item;
-use rbt_grammar::{ParseOptions, Source, SourceMap, Span};
+use rbt_grammar::{Source, SourceMap, Span};
 use serde_json::{Value, json};
 
 /// The place where the word at a byte is defined.
@@ -43,16 +43,7 @@ pub(super) fn define(_: &Server, document: &Document, byte: usize) -> Value {
 }
 
 fn items(source: &Source) -> Vec<Item> {
-    let vocabulary = &rbt_stdlib::VOCABULARY;
-    let names: Vec<&str> = vocabulary.providers.iter().map(|p| p.name()).collect();
-    let aliases = vocabulary.providers.iter().flat_map(|p| p.aliases());
-    let aliases: Vec<&str> = aliases.copied().collect();
-    let options = ParseOptions {
-        providers: &names,
-        aliases: &aliases,
-        positional: &[],
-    };
-    rbt_grammar::parse(source, &options).program.items
+    rbt_stdlib::VOCABULARY.parse(source, &[]).program.items
 }
 
 /// The name in an item's definition, if that is what the word means.

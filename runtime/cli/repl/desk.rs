@@ -4,7 +4,7 @@
 //! nothing: a change is prepared here and takes effect once the caller says it went well.
 
 use rbt_grammar::ast::Item;
-use rbt_grammar::{Diagnostics, ParseOptions, SourceMap, Span, codes};
+use rbt_grammar::{Diagnostics, SourceMap, Span, codes};
 use rbt_stdlib::VOCABULARY;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -73,18 +73,10 @@ pub(super) struct Script {
 
 /// Parses a text as a script.
 fn parse(text: &str) -> (rbt_grammar::Parsed, SourceMap) {
-    let providers: Vec<&str> = VOCABULARY.providers.iter().map(|p| p.name()).collect();
-    let aliases = VOCABULARY.providers.iter().flat_map(|p| p.aliases());
-    let aliases: Vec<&str> = aliases.copied().collect();
-    let options = ParseOptions {
-        providers: &providers,
-        aliases: &aliases,
-        positional: &[],
-    };
     let mut sources = SourceMap::new();
     let id = sources.add(NAME, text);
     let parsed = match sources.get(id) {
-        Some(source) => rbt_grammar::parse(source, &options),
+        Some(source) => VOCABULARY.parse(source, &[]),
         None => rbt_grammar::Parsed {
             program: rbt_grammar::ast::Program::default(),
             diagnostics: Vec::new(),

@@ -123,33 +123,20 @@ impl Followed {
     fn stand_at(&mut self, entry: u64) -> io::Result<()> {
         // SAFETY: all bytes of the record may be zero.
         let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
-        let record = (&raw mut registers).cast::<c_void>();
-        // SAFETY: the kernel fills in a record of that layout.
-        let code = unsafe {
-            libc::ptrace(
-                libc::PTRACE_GETREGS,
-                self.pid,
-                ptr::null_mut::<c_void>(),
-                record,
-            )
-        };
-        if code < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        self.registers(libc::PTRACE_GETREGS, &mut registers)?;
         if registers.rip != entry + 1 {
             return Err(io::Error::from(io::ErrorKind::Interrupted));
         }
         registers.rip = entry;
-        let record = (&raw mut registers).cast::<c_void>();
-        // SAFETY: the kernel reads a record of that layout.
-        let code = unsafe {
-            libc::ptrace(
-                libc::PTRACE_SETREGS,
-                self.pid,
-                ptr::null_mut::<c_void>(),
-                record,
-            )
-        };
+        self.registers(libc::PTRACE_SETREGS, &mut registers)
+    }
+
+    /// Reads all registers of the process, or sets them: `what` says which.
+    #[cfg(target_arch = "x86_64")]
+    fn registers(&self, what: Request, registers: &mut libc::user_regs_struct) -> io::Result<()> {
+        let record = ptr::from_mut(registers).cast::<c_void>();
+        // SAFETY: the kernel fills in a record of that layout, or reads it; it is ours alone.
+        let code = unsafe { libc::ptrace(what, self.pid, ptr::null_mut::<c_void>(), record) };
         if code < 0 {
             return Err(io::Error::last_os_error());
         }
