@@ -350,14 +350,21 @@ fn the_package_finds_what_it_holds() {
         let path = root().join("runtime/cli").join(from);
         let Some(end) = from.rsplit('/').next().unwrap().strip_prefix('*') else {
             assert!(path.is_file(), "{from}");
-            held.push(from.trim_start_matches("../").to_owned());
+            held.push(match from.strip_prefix("../../") {
+                Some(below_root) => below_root.to_owned(),
+                None => format!("runtime/cli/{from}"),
+            });
             continue;
         };
         let mut files = std::fs::read_dir(path.parent().unwrap()).unwrap();
         let fits = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(end);
         assert!(files.any(|file| fits(&file.unwrap().file_name())), "{from}");
     }
-    for folder in ["packaging", "packaging/completions", "editors/vim/syntax"] {
+    for folder in [
+        "runtime/cli/packaging",
+        "runtime/cli/packaging/completions",
+        "grammar/editors/vim/syntax",
+    ] {
         for file in std::fs::read_dir(root().join(folder)).unwrap() {
             let file = file.unwrap();
             let name = format!("{folder}/{}", file.file_name().to_string_lossy());

@@ -1,4 +1,4 @@
-//! Highlighting in editors: Vim reads scripts with the files of `editors/vim` and says what each
+//! Highlighting in editors: Vim reads scripts with the files of `grammar/editors/vim` and says what each
 //! character is. Skipped, with the reason, where there is no Vim.
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
@@ -29,7 +29,7 @@ fn groups(name: &str, text: &str, places: &[(usize, usize)]) -> Option<Vec<Strin
     let commands = [
         format!(
             "set nocompatible runtimepath^={}",
-            root().join("editors/vim").display()
+            root().join("grammar/editors/vim").display()
         ),
         String::from("filetype plugin on"),
         String::from("syntax on"),
@@ -147,7 +147,7 @@ fn vim_reads_every_example_to_its_end() {
 
 #[test]
 fn the_textmate_grammar_is_whole() {
-    let path = root().join("editors/textmate/bpftrace.tmLanguage.json");
+    let path = root().join("grammar/editors/textmate/bpftrace.tmLanguage.json");
     let text = std::fs::read_to_string(path).unwrap();
     let grammar: serde_json::Value = serde_json::from_str(&text).unwrap();
     let rules = grammar["repository"].as_object().unwrap();

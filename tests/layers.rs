@@ -317,3 +317,32 @@ fn every_source_opens_with_what_it_is() {
         .collect();
     assert!(without.is_empty(), "no module comment in {without:#?}");
 }
+
+/// What may lie at the root: the rooms of the house, and what its visitors look for there.
+const ROOT: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "compiler",
+    "docs",
+    "examples",
+    "grammar",
+    "runtime",
+    "stdlib",
+    "target",
+    "tests",
+];
+
+#[test]
+fn nothing_else_lies_at_the_root() {
+    let entries = fs::read_dir(script::root()).expect("a readable folder");
+    let names = entries
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned());
+    let strange = names.filter(|n| !n.starts_with('.') && !ROOT.contains(&n.as_str()));
+    assert_eq!(strange.collect::<Vec<_>>(), Vec::<String>::new());
+}

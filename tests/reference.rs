@@ -1,6 +1,7 @@
-//! The reference, `docs/reference/`, what is installed beside the command, `packaging/`, and the
-//! highlighting of editors, `editors/`: made of the same tables that the compiler, the command
-//! line and `rbt --doc` use. Fails when a file is not what they say; `RBT_BLESS=1` writes all anew.
+//! The reference, `docs/reference/`, what is installed beside the command,
+//! `runtime/cli/packaging/`, and the highlighting of editors, `grammar/editors/`: made of the same
+//! tables that the compiler, the command line and `rbt --doc` use. Fails when a file is not what
+//! they say; `RBT_BLESS=1` writes all anew.
 
 #![allow(
     missing_docs,
@@ -179,14 +180,23 @@ fn all() -> Vec<(&'static str, String)> {
 /// What is installed beside the command: path from the root, text.
 fn installed() -> Vec<(String, String)> {
     let beside: [(&str, &[&str]); 4] = [
-        ("packaging/rbt.8", &["--man"]),
-        ("packaging/completions/rbt.bash", &["completions", "bash"]),
-        ("packaging/completions/_rbt", &["completions", "zsh"]),
-        ("packaging/completions/rbt.fish", &["completions", "fish"]),
+        ("runtime/cli/packaging/rbt.8", &["--man"]),
+        (
+            "runtime/cli/packaging/completions/rbt.bash",
+            &["completions", "bash"],
+        ),
+        (
+            "runtime/cli/packaging/completions/_rbt",
+            &["completions", "zsh"],
+        ),
+        (
+            "runtime/cli/packaging/completions/rbt.fish",
+            &["completions", "fish"],
+        ),
     ];
     let beside = beside.map(|(name, arguments)| (name.to_owned(), printed(arguments)));
     let editors = editors::files().into_iter();
-    let editors = editors.map(|(name, text)| (format!("editors/{name}"), text));
+    let editors = editors.map(|(name, text)| (format!("grammar/editors/{name}"), text));
     beside.into_iter().chain(editors).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Highlighting of scripts in editors, made of the tables of words: a Vim syntax, and a TextMate
 //! grammar (Visual Studio Code, Sublime Text, and others read it).
 //!
-//! Gives the texts of `editors/`; what is no list of words is written here.
+//! Gives the texts of `grammar/editors/`; what is no list of words is written here.
 
 use rbt_grammar::{ITEM_KEYWORDS, KEYWORDS};
 use rbt_stdlib::{Kind, VOCABULARY, pages};
@@ -81,7 +81,7 @@ fn keywords() -> Vec<&'static str> {
         .collect()
 }
 
-/// Files of `editors/`: path below it, text.
+/// Files of `grammar/editors/`: path below it, text.
 pub fn files() -> Vec<(&'static str, String)> {
     vec![
         ("vim/syntax/bpftrace.vim", vim()),
